@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# make help says what there is. Modules build for any kernel: KVER=release, or KDIR=its build tree.
+MAKEFLAGS += --no-builtin-rules
+.DELETE_ON_ERROR:
+.SUFFIXES:
+
+PREFIX ?= /usr/local
+FETCH := selftests/lab/fetch
+LAB := selftests/lab/lab
+
+# The running kernel where its headers are installed, else the stock 6.12 the lab uses.
+ifdef KDIR
+KVER ?= $(shell cat $(KDIR)/include/config/kernel.release)
+else
+RUNNING := $(shell uname -r)
+KVER ?= $(if $(wildcard /lib/modules/$(RUNNING)/build),$(RUNNING),$(shell $(FETCH) release 6.12))
+KDIR = $(firstword $(wildcard /lib/modules/$(KVER)/build /usr/src/linux-headers-$(KVER)))
+endif
+
+BUILD = build/$(KVER)
+KSOURCES := Kbuild $(shell find kmod uapi -type f 2>/dev/null)
+KMAKE = $(MAKE) -C $(KDIR) M=$(CURDIR)/$(BUILD)
+
+.PHONY: all modules tools install uninstall modules_install check check-debug demo bench lab style sparse clean help
+
+all: modules tools
+
+help:
+	@echo 'all modules tools    build (KVER=release or KDIR=tree for another kernel)'
+	@echo 'install uninstall    modules for KVER and the vellum program under PREFIX'
+	@echo 'check                style, unit tests, and every test in the emulated machines'
+	@echo 'check-debug          every kernel-side test on the debug kernel'
+	@echo 'demo                 boots a Linux guest on Vellum in an emulated VT-x machine'
+	@echo 'bench [BENCH=AREA]   compares with stock KVM'
+	@echo 'lab [LAB_ARGS=...]   a shell in an emulated machine'
+	@echo 'style sparse         the static checks alone'
+	@echo 'clean                removes build/'
+
+# Objects of several kernels must not meet: each kernel has a folder of links to the sources and builds there, one make
+# at a time.
+modules: $(BUILD)/.built
+
+$(BUILD)/.built: $(KSOURCES)
+	@test -n "$(KDIR)" || { echo "no headers for $(KVER): install linux-headers-$(KVER) or give KDIR=" >&2; exit 1; }
+	@mkdir -p $(BUILD)
+	@+flock $(BUILD)/.lock $(MAKE) --no-print-directory build-locked KVER=$(KVER) KDIR=$(KDIR)
+
+.PHONY: build-locked
+build-locked:
+	@cp -rsf $(CURDIR)/Kbuild $(CURDIR)/kmod $(wildcard $(CURDIR)/uapi) $(BUILD)/
+	@find $(BUILD) -xtype l -delete
+	$(KMAKE) modules
+	@touch $(BUILD)/.built
+
+# One object, for the edit-compile loop: make obj F=kmod/hv/core/vm.c
+.PHONY: obj
+obj:
+	@mkdir -p $(BUILD)
+	@cp -rsf $(CURDIR)/Kbuild $(CURDIR)/kmod $(wildcard $(CURDIR)/uapi) $(BUILD)/
+	@+flock $(BUILD)/.lock $(KMAKE) $(basename $(F)).o
+
+modules_install: modules
+	$(KMAKE) modules_install INSTALL_MOD_DIR=extra
+
+# The programs, built by userspace/Makefile: warnings are errors there too.
+tools:
+	@mkdir -p build
+	@+flock build/.lock $(MAKE) --no-print-directory -C userspace O=$(CURDIR)/build
+
+install: tools modules_install
+	install -D -m 755 build/vellum $(DESTDIR)$(PREFIX)/bin/vellum
+
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/bin/vellum
+	rm -f $(INSTALL_MOD_PATH)/lib/modules/$(KVER)/extra/vellum*.ko* $(INSTALL_MOD_PATH)/lib/modules/$(KVER)/extra/kmod/*/vellum*.ko*
+	/sbin/depmod $(if $(INSTALL_MOD_PATH),-b $(INSTALL_MOD_PATH)) $(KVER)
+
+style sparse:
+	selftests/style/$@
+
+check:
+	@selftests/check check
+
+check-debug:
+	@selftests/check debug
+
+demo:
+	@selftests/demo
+
+bench: tools
+	@selftests/bench/run $(BENCH)
+
+lab: tools
+	@$(LAB) $(LAB_ARGS)
+
+clean:
+	rm -rf build

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Every difference between kernel versions, and nothing else.
+ *
+ * Code elsewhere is written for the newest kernel; a shim here gives an older
+ * one the same shape. Each says what changed and when.
+ */
+#ifndef VELLUM_COMPAT_H
+#define VELLUM_COMPAT_H
+
+#include <linux/cleanup.h>
+#include <linux/cpuhotplug.h>
+#include <linux/entry-kvm.h>
+#include <linux/eventfd.h>
+#include <linux/hrtimer.h>
+#include <linux/kvm.h>
+#include <linux/smp.h>
+#include <linux/syscore_ops.h>
+#include <linux/version.h>
+#include <asm/nospec-branch.h>
+
+/*
+ * CPU hotplug: the state in which no user task runs on a CPU any more (down)
+ * or yet (up). KVM holds the same one while it uses the CPUs, which keeps the
+ * two hypervisors apart. It moved out of the atomic section in 6.5.
+ */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 5, 0)
+#define HV_CPUHP_STATE	CPUHP_AP_KVM_ONLINE
+#define HV_CPUHP_MAY_FAIL	true
+#else
+#define HV_CPUHP_STATE	CPUHP_AP_KVM_STARTING
+#define HV_CPUHP_MAY_FAIL	false
+#endif
+
+/*
+ * Suspend and shutdown callbacks take a context since 6.18; stable 6.12
+ * kernels have it too, so Kbuild looks into the header.
+ */
+#ifdef HV_HAVE_REGISTER_SYSCORE
+#define HV_SYSCORE_ARG	void *data
+#define HV_SYSCORE_CONST	const
+#define HV_DEFINE_SYSCORE(name, ops_ptr) \
+	static struct syscore name = { .ops = (ops_ptr) }
+#else
+#define HV_SYSCORE_ARG	void
+#define HV_SYSCORE_CONST
+#define HV_DEFINE_SYSCORE(name, ops_ptr) \
+	static struct syscore_ops *name = (ops_ptr)
+static inline void hv_register_syscore(struct syscore_ops **ops)
+{
+	register_syscore_ops(*ops);
+}
+
+static inline void hv_unregister_syscore(struct syscore_ops **ops)
+{
+	unregister_syscore_ops(*ops);
+}
+
+#define register_syscore	hv_register_syscore
+#define unregister_syscore	hv_unregister_syscore
+#endif
+
+/* eventfd_signal() lost its count in 6.8. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 8, 0)
+static inline void hv_eventfd_signal(struct eventfd_ctx *ctx)
+{
+	eventfd_signal(ctx, 1);
+}
+#else
+static inline void hv_eventfd_signal(struct eventfd_ctx *ctx)
+{
+	eventfd_signal(ctx);
+}
+#endif
+
+/* The tracepoint around it, since 6.4, is not exported to modules by every kernel. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 4, 0)
+#define hv_send_reschedule(cpu)	arch_smp_send_reschedule(cpu)
+#else
+#define hv_send_reschedule(cpu)	smp_send_reschedule(cpu)
+#endif
+
+/* Since 6.10 the kernel's view of the header marks what user space may change at any time. */
+#ifdef HINT_UNSAFE_IN_KVM
+#define hv_immediate_exit	immediate_exit__unsafe
+#else
+#define hv_immediate_exit	immediate_exit
+#endif
+
+/* ABI numbers that older headers lack (6.7). */
+#ifndef KVM_CAP_VM_TYPES
+#define KVM_CAP_VM_TYPES	235
+#define KVM_X86_DEFAULT_VM	0
+#endif
+
+/* work.c: it needs a vCPU of KVM's. */
+int hv_handle_task_work(void);
+
+static inline bool hv_task_work_pending(void)
+{
+	return __xfer_to_guest_mode_work_pending();
+}
+
+/*
+ * Getting a page the way a fault of user space would: signals interrupt it
+ * (since 6.2), and a NUMA-hinting entry counts as not present (an explicit
+ * flag since 6.6, before that always so).
+ */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 6, 0)
+#define HV_FOLL_FAULT_IN	(FOLL_INTERRUPTIBLE | FOLL_HONOR_NUMA_FAULT)
+#elif LINUX_VERSION_CODE >= KERNEL_VERSION(6, 2, 0)
+#define HV_FOLL_FAULT_IN	FOLL_INTERRUPTIBLE
+#else
+#define HV_FOLL_FAULT_IN	0
+#endif
+
+/*
+ * VMSCAPE: since 6.17, and in stable kernels that carry the fix, the kernel issues
+ * an IBPB on its way to user mode if a guest ran before.
+ */
+static inline void hv_ibpb_before_user(void)
+{
+#ifdef X86_FEATURE_IBPB_EXIT_TO_USER
+	if (cpu_feature_enabled(X86_FEATURE_IBPB_EXIT_TO_USER))
+		this_cpu_write(x86_ibpb_exit_to_user, true);
+#endif
+}
+
+/* hrtimer_init() left the callback to the caller; hrtimer_setup() replaced it in 6.13. */
+static inline void hv_hrtimer_setup(struct hrtimer *timer,
+				    enum hrtimer_restart (*function)(struct hrtimer *),
+				    clockid_t clock, enum hrtimer_mode mode)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 13, 0)
+	hrtimer_setup(timer, function, clock, mode);
+#else
+	hrtimer_init(timer, clock, mode);
+	timer->function = function;
+#endif
+}
+
+/* load_gs_index() moved here in 6.3; PARAVIRT_XXL kernels get it from asm/paravirt.h anyway. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 3, 0)
+#include <asm/gsseg.h>
+#else
+#include <asm/special_insns.h>
+#endif
+
+#endif /* VELLUM_COMPAT_H */

@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * KVM_CHECK_EXTENSION and KVM_ENABLE_CAP.
+ *
+ * A capability is claimed here only if the code behind it is in this module;
+ * whatever is not listed is answered 0, as the ABI has it.
+ */
+#include <linux/cpumask.h>
+
+#include "core/caps.h"
+#include "core/ops.h"
+#include "core/vcpu.h"
+#include "core/vm.h"
+#include "irqchip/irqchip.h"
+#include "x86/fpu.h"
+#include "x86/mce.h"
+
+#define HV_DISABLE_EXITS_SUPPORTED \
+	(KVM_X86_DISABLE_EXITS_HLT | KVM_X86_DISABLE_EXITS_PAUSE)
+
+#define HV_X2APIC_FLAGS \
+	(KVM_X2APIC_API_USE_32BIT_IDS | KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK)
+
+#define HV_MAX_SPLIT_PINS	240	/* HV_MAX_IRQ_ROUTES and the EOI bitmap allow no more */
+
+#define HV_DIRTY_PROTECT_FLAGS \
+	(KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE | KVM_DIRTY_LOG_INITIALLY_SET)
+
+struct cap_value {
+	u16 cap;
+	int value;
+};
+
+/* Answers that depend on nothing. */
+static const struct cap_value constant_caps[] = {
+	{ KVM_CAP_IRQCHIP, 1 },
+	{ KVM_CAP_HLT, 1 },
+	{ KVM_CAP_USER_MEMORY, 1 },
+	{ KVM_CAP_SET_TSS_ADDR, 1 },
+	{ KVM_CAP_EXT_CPUID, 1 },
+	{ KVM_CAP_EXT_EMUL_CPUID, 1 },
+	{ KVM_CAP_CLOCKSOURCE, 1 },
+	{ KVM_CAP_NR_MEMSLOTS, HV_MAX_MEMSLOTS },
+	{ KVM_CAP_PIT, 1 },
+	{ KVM_CAP_NOP_IO_DELAY, 1 },
+	{ KVM_CAP_MP_STATE, 1 },
+	{ KVM_CAP_SYNC_MMU, 1 },
+	{ KVM_CAP_DESTROY_MEMORY_REGION_WORKS, 1 },
+	{ KVM_CAP_JOIN_MEMORY_REGIONS_WORKS, 1 },
+	{ KVM_CAP_USER_NMI, 1 },
+	{ KVM_CAP_SET_GUEST_DEBUG, 1 },
+	{ KVM_CAP_SET_GUEST_DEBUG2, KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP |
+				    KVM_GUESTDBG_USE_HW_BP | KVM_GUESTDBG_USE_SW_BP |
+				    KVM_GUESTDBG_INJECT_BP | KVM_GUESTDBG_INJECT_DB },
+	{ KVM_CAP_REINJECT_CONTROL, 1 },
+	{ KVM_CAP_IRQ_ROUTING, HV_MAX_IRQ_ROUTES },
+	{ KVM_CAP_IRQ_INJECT_STATUS, 1 },
+	{ KVM_CAP_MCE, HV_MAX_MCE_BANKS },
+	{ KVM_CAP_IRQFD, 1 },
+	{ KVM_CAP_IRQFD_RESAMPLE, 1 },
+	{ KVM_CAP_PIT2, 1 },
+	{ KVM_CAP_PIT_STATE2, 1 },
+	{ KVM_CAP_SET_BOOT_CPU_ID, 1 },
+	{ KVM_CAP_IOEVENTFD, 1 },
+	{ KVM_CAP_IOEVENTFD_NO_LENGTH, 1 },
+	{ KVM_CAP_IOEVENTFD_ANY_LENGTH, 1 },
+	{ KVM_CAP_SET_IDENTITY_MAP_ADDR, 1 },
+	{ KVM_CAP_ADJUST_CLOCK, KVM_CLOCK_TSC_STABLE | KVM_CLOCK_REALTIME | KVM_CLOCK_HOST_TSC },
+	{ KVM_CAP_INTERNAL_ERROR_DATA, 1 },
+	{ KVM_CAP_VCPU_EVENTS, 1 },
+	{ KVM_CAP_INTR_SHADOW, 1 },
+	{ KVM_CAP_DEBUGREGS, 1 },
+	{ KVM_CAP_X86_ROBUST_SINGLESTEP, 1 },
+	{ KVM_CAP_ENABLE_CAP, 1 },
+	{ KVM_CAP_ENABLE_CAP_VM, 1 },
+	{ KVM_CAP_CHECK_EXTENSION_VM, 1 },
+	{ KVM_CAP_XSAVE, 1 },
+	{ KVM_CAP_GET_TSC_KHZ, 1 },
+	{ KVM_CAP_TSC_DEADLINE_TIMER, 1 },
+	{ KVM_CAP_KVMCLOCK_CTRL, 1 },
+	{ KVM_CAP_SIGNAL_MSI, 1 },
+	{ KVM_CAP_READONLY_MEM, 1 },
+	{ KVM_CAP_IOAPIC_POLARITY_IGNORED, 1 },
+	{ KVM_CAP_SPLIT_IRQCHIP, 1 },
+	{ KVM_CAP_MAX_VCPUS, HV_MAX_VCPUS },
+	{ KVM_CAP_MAX_VCPU_ID, HV_MAX_VCPU_ID },
+	{ KVM_CAP_X2APIC_API, HV_X2APIC_FLAGS },
+	{ KVM_CAP_IMMEDIATE_EXIT, 1 },
+	{ KVM_CAP_X86_DISABLE_EXITS, HV_DISABLE_EXITS_SUPPORTED },
+	{ KVM_CAP_GET_MSR_FEATURES, 1 },
+	{ KVM_CAP_MSR_PLATFORM_INFO, 1 },
+	{ KVM_CAP_EXCEPTION_PAYLOAD, 1 },
+	{ KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2, HV_DIRTY_PROTECT_FLAGS },
+	{ KVM_CAP_SREGS2, 1 },
+	{ KVM_CAP_EXIT_ON_EMULATION_FAILURE, 1 },
+	{ KVM_CAP_VM_TYPES, BIT(KVM_X86_DEFAULT_VM) },
+};
+
+static long constant_cap(unsigned long cap)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(constant_caps); i++)
+		if (constant_caps[i].cap == cap)
+			return constant_caps[i].value;
+	return 0;
+}
+
+/**
+ * hv_check_extension() - KVM_CHECK_EXTENSION
+ * @vm: the VM asked, or NULL for the system
+ * @cap: KVM_CAP_*
+ *
+ * Return: 0 if there is no such capability here, else its documented value.
+ */
+long hv_check_extension(struct hv_vm *vm, unsigned long cap)
+{
+	switch (cap) {
+	case KVM_CAP_NR_VCPUS:
+		return min_t(unsigned int, num_online_cpus(), HV_MAX_VCPUS);
+	case KVM_CAP_XCRS:
+		return boot_cpu_has(X86_FEATURE_XSAVE);
+	case KVM_CAP_XSAVE2:
+		return hv_xsave2_size();
+	case KVM_CAP_TSC_CONTROL:
+	case KVM_CAP_VM_TSC_CONTROL:
+		return hv_caps.has_tsc_scaling;
+	default:
+		return constant_cap(cap);
+	}
+}
+
+static long enable_split_irqchip(struct hv_vm *vm, u64 pins)
+{
+	if (pins > HV_MAX_SPLIT_PINS)
+		return -EINVAL;
+	return hv_irqchip_create_split(vm, pins);
+}
+
+static long enable_x2apic_api(struct hv_vm *vm, u64 flags)
+{
+	if (flags & ~(u64)HV_X2APIC_FLAGS)
+		return -EINVAL;
+	if (flags & KVM_X2APIC_API_USE_32BIT_IDS)
+		vm->x2apic_format = true;
+	if (flags & KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK)
+		vm->x2apic_broadcast_quirk_off = true;
+	return 0;
+}
+
+static long disable_exits(struct hv_vm *vm, u64 exits)
+{
+	if (exits & ~(u64)HV_DISABLE_EXITS_SUPPORTED)
+		return -EINVAL;
+	if (vm->created_vcpus)
+		return -EINVAL;
+	vm->disabled_exits |= exits;
+	return 0;
+}
+
+static long manual_dirty_protect(struct hv_vm *vm, u64 flags)
+{
+	if (flags & ~(u64)HV_DIRTY_PROTECT_FLAGS)
+		return -EINVAL;
+	if (flags == KVM_DIRTY_LOG_INITIALLY_SET)
+		return -EINVAL;
+	vm->dirty_manual_protect = flags & KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE;
+	vm->dirty_initially_set = flags & KVM_DIRTY_LOG_INITIALLY_SET;
+	return 0;
+}
+
+static long enable_cap_locked(struct hv_vm *vm, const struct kvm_enable_cap *cap)
+{
+	u64 arg = cap->args[0];
+
+	lockdep_assert_held(&vm->lock);
+	switch (cap->cap) {
+	case KVM_CAP_X2APIC_API:
+		return enable_x2apic_api(vm, arg);
+	case KVM_CAP_X86_DISABLE_EXITS:
+		return disable_exits(vm, arg);
+	case KVM_CAP_EXCEPTION_PAYLOAD:
+		vm->exception_payload = arg;
+		return 0;
+	case KVM_CAP_MSR_PLATFORM_INFO:
+		vm->platform_info_hidden = !arg;
+		return 0;
+	case KVM_CAP_EXIT_ON_EMULATION_FAILURE:
+		if (arg > 1)
+			return -EINVAL;
+		vm->exit_on_emulation_failure = arg;
+		return 0;
+	case KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2:
+		return manual_dirty_protect(vm, arg);
+	default:
+		return -EINVAL;
+	}
+}
+
+/**
+ * hv_vm_enable_cap() - KVM_ENABLE_CAP on a VM fd
+ * @vm: the VM
+ * @cap: which one, with arguments
+ *
+ * Return: 0; -EINVAL for an unknown capability, non-zero flags or a bad argument;
+ * -EEXIST if an irqchip is there already.
+ */
+long hv_vm_enable_cap(struct hv_vm *vm, const struct kvm_enable_cap *cap)
+{
+	long ret;
+
+	if (cap->flags)
+		return -EINVAL;
+	if (cap->cap == KVM_CAP_SPLIT_IRQCHIP)
+		return enable_split_irqchip(vm, cap->args[0]);
+	mutex_lock(&vm->lock);
+	ret = enable_cap_locked(vm, cap);
+	mutex_unlock(&vm->lock);
+	return ret;
+}
+
+/* No capability is enabled per vCPU yet. */
+long hv_vcpu_enable_cap(struct hv_vcpu *vcpu, const struct kvm_enable_cap *cap)
+{
+	return -EINVAL;
+}

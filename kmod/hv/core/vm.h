@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* A virtual machine: what all its vCPUs share. */
+#ifndef VELLUM_CORE_VM_H
+#define VELLUM_CORE_VM_H
+
+#include <linux/kref.h>
+#include <linux/list.h>
+#include <linux/mm_types.h>
+#include <linux/mmu_notifier.h>
+#include <linux/mutex.h>
+#include <linux/spinlock.h>
+#include <linux/srcu.h>
+#include <linux/wait.h>
+
+#include "compat/compat.h"
+#include "core/hv.h"
+#include "core/iobus.h"
+
+struct file;
+struct hv_memslots;
+struct hv_tdp_table;
+struct hv_irqchip;
+struct hv_routing;
+struct hv_apic_map;
+
+/**
+ * struct hv_tdp - the second-level translation of one VM
+ *
+ * Faults hold @lock for reading and install leaves by cmpxchg; whoever removes
+ * or restricts a mapping holds it for writing and flushes before it lets go.
+ */
+struct hv_tdp {
+	rwlock_t lock;
+	u64 *root;			/* top-level table, 4 KiB */
+	u64 root_pa;			/* its physical address */
+	unsigned int levels;		/* 4, or 5 for NPT on a host with LA57 */
+	/* written under lock (write), tested by faults under lock (read) */
+	long notifier_count;		/* invalidations in progress */
+	unsigned long notifier_start, notifier_end;	/* their hull, hva */
+	atomic64_t pages_4k, pages_2m, pages_1g, tables;
+};
+
+/** struct hv_clock - the VM-wide kvmclock reference, @lock protects the rest */
+struct hv_clock {
+	raw_spinlock_t lock;
+	u64 tsc_ref;			/* host TSC at the reference point */
+	s64 boot_ns;			/* host CLOCK_MONOTONIC_RAW at it */
+	s64 offset_ns;			/* kvmclock = raw - boot_ns + offset */
+	u64 wall_clock_gpa;
+	u64 last_tsc_khz, last_tsc_offset, last_tsc_write, last_tsc_ns;
+	u64 generation;
+};
+
+/**
+ * struct hv_vm - a virtual machine
+ *
+ * Lock order: lock > slots_lock > irq_lock > vcpu->mutex is taken outside all
+ * of them; srcu read sections nest inside any; tdp.lock is innermost.
+ */
+struct hv_vm {
+	struct kref ref;		/* the VM fd, each vCPU fd, each irqfd */
+	struct mm_struct *mm;		/* of the creator; mmgrab()ed */
+	struct mmu_notifier notifier;
+	bool dead;			/* KVM_RUN and ioctls answer -EIO; set once */
+
+	struct mutex lock;		/* vCPU creation, VM-wide settings */
+	struct hv_vcpu *vcpus[HV_MAX_VCPUS];	/* by index; published with release */
+	int nr_vcpus;			/* online ones: smp_load_acquire() */
+	u32 bsp_id;
+
+	struct srcu_struct srcu;	/* memslots, buses, routing */
+	struct mutex slots_lock;	/* writers of memslots and buses */
+	struct hv_memslots __rcu *slots;	/* srcu; memory/memslot.c */
+	struct hv_tdp tdp;
+
+	struct hv_iobus __rcu *pio_bus, *mmio_bus;	/* srcu */
+
+	struct mutex irq_lock;		/* writers of irqchip and routing */
+	struct hv_irqchip *irqchip;	/* NULL or set once before vCPUs run */
+	struct hv_routing __rcu *routing;	/* srcu */
+	struct hv_apic_map __rcu *apic_map;	/* rcu; irqchip/apic_map.c */
+	bool split_irqchip;
+	u8 split_ioapic_pins;
+	spinlock_t irqfds_lock;		/* irqfds; interrupts off */
+	struct list_head irqfds;	/* irqfds_lock */
+	struct list_head ioeventfds;	/* slots_lock */
+	struct mutex resample_lock;
+	struct list_head resamplers;	/* resample_lock; read under srcu */
+
+	struct hv_clock clock;
+	u64 tss_addr, identity_map_addr;
+	u64 disabled_exits;		/* KVM_X86_DISABLE_EXITS_* */
+	u64 default_tsc_khz;
+	bool x2apic_format, x2apic_broadcast_quirk_off;	/* KVM_CAP_X2APIC_API */
+	bool exception_payload;
+	bool platform_info_hidden;	/* KVM_CAP_MSR_PLATFORM_INFO 0 */
+	bool exit_on_emulation_failure;
+	bool dirty_manual_protect, dirty_initially_set;
+	bool created_vcpus;		/* caps that must come first check it */
+
+	struct list_head link;		/* all VMs; core/hw.c's lock */
+	struct list_head stats_link;	/* core/stats.c's lock */
+};
+
+void hv_vm_get(struct hv_vm *vm);
+void hv_vm_put(struct hv_vm *vm);
+
+/** hv_vm_irqchip_in_kernel() - whether vCPUs have a LAPIC of ours */
+static inline bool hv_vm_irqchip_in_kernel(const struct hv_vm *vm)
+{
+	/* pairs with the release that publishes a finished irqchip */
+	return smp_load_acquire(&vm->irqchip) || READ_ONCE(vm->split_irqchip);
+}
+
+/** hv_vm_nr_vcpus() - vCPUs that are there: whoever sees one counted sees all of it */
+static inline int hv_vm_nr_vcpus(const struct hv_vm *vm)
+{
+	/* pairs with the release in core/vcpu.c */
+	return smp_load_acquire(&vm->nr_vcpus);
+}
+
+#define hv_for_each_vcpu(i, vcpu, vm)			\
+	for ((i) = 0; (i) < hv_vm_nr_vcpus(vm) &&	\
+	     ((vcpu) = (vm)->vcpus[(i)], true); (i)++)
+
+struct hv_vcpu *hv_vm_vcpu_by_id(struct hv_vm *vm, u32 id);
+
+/* Ask every vCPU for @req; _wait: and return only when none runs without having seen it. */
+void hv_vm_request_all(struct hv_vm *vm, unsigned int req);
+void hv_vm_request_all_wait(struct hv_vm *vm, unsigned int req);
+void hv_vm_kill(struct hv_vm *vm);	/* no vCPU of it runs again */
+
+long hv_vm_create(unsigned long type);	/* KVM_CREATE_VM: an fd or -errno */
+long hv_vm_ioctl(struct file *file, unsigned int cmd, unsigned long arg);	/* vm_ioctl.c */
+
+#endif /* VELLUM_CORE_VM_H */

@@ -1,0 +1,373 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The local APIC: its life, its modes, and the way of an interrupt from IRR
+ * through ISR to EOI (SDM volume 3, "Handling Interrupts").
+ */
+#include <linux/slab.h>
+#include <asm/msr-index.h>
+
+#include "core/ops.h"
+#include "core/request.h"
+#include "irqchip/apic_map.h"
+#include "irqchip/ioapic.h"
+#include "irqchip/lapic_int.h"
+#include "x86/cpuid.h"
+
+#define HV_APIC_BASE_FLAGS	(MSR_IA32_APICBASE_BSP | X2APIC_ENABLE | XAPIC_ENABLE)
+#define HV_PRIORITY_CLASS	0xf0
+
+int lapic_highest(const struct hv_lapic *lapic, u32 group)
+{
+	int i;
+
+	for (i = APIC_ISR_NR - 1; i >= 0; i--) {
+		u32 word = lapic_reg(lapic, group + i * HV_LAPIC_REG_STRIDE);
+
+		if (word)
+			return i * 32 + __fls(word);
+	}
+	return -1;
+}
+
+/* SDM, "Task and Processor Priorities" */
+void lapic_update_ppr(struct hv_lapic *lapic)
+{
+	u32 tpr = lapic_reg(lapic, APIC_TASKPRI) & APIC_TPRI_MASK;
+	u32 in_service = max(lapic->highest_isr, 0) & HV_PRIORITY_CLASS;
+
+	lapic_set_reg(lapic, APIC_PROCPRI,
+		      (tpr & HV_PRIORITY_CLASS) >= in_service ? tpr : in_service);
+}
+
+bool lapic_set_irr(struct hv_lapic *lapic, u8 vector, bool level)
+{
+	unsigned long *tmr = lapic_vector_word(lapic, APIC_TMR, vector);
+
+	/* TMR tells how the interrupt in IRR came: it is there first */
+	if (test_bit(vector % 32, tmr) != level) {
+		if (level)
+			set_bit(vector % 32, tmr);
+		else
+			clear_bit(vector % 32, tmr);
+	}
+	if (test_and_set_bit(vector % 32, lapic_vector_word(lapic, APIC_IRR, vector)))
+		return false;
+	atomic_set(&lapic->irr_pending, 1);
+	return true;
+}
+
+bool lapic_accept(struct hv_lapic *lapic, u8 vector, bool level)
+{
+	if (!READ_ONCE(lapic->enabled) || !READ_ONCE(lapic->sw_enabled))
+		return false;
+	if (vector < HV_LAPIC_FIRST_VECTOR) {
+		lapic_error(lapic, APIC_ESR_RECVILL);
+		return false;
+	}
+	/* Whoever set the bit first also kicks. */
+	if (lapic_set_irr(lapic, vector, level)) {
+		hv_request(lapic->vcpu, HV_REQ_EVENT);
+		hv_vcpu_kick(lapic->vcpu);
+	}
+	return true;
+}
+
+bool hv_lapic_deliver(struct hv_vcpu *vcpu, u8 vector, bool level)
+{
+	return vcpu->lapic && lapic_accept(vcpu->lapic, vector, level);
+}
+
+int hv_lapic_pending(struct hv_vcpu *vcpu)
+{
+	struct hv_lapic *lapic = vcpu->lapic;
+	int vector;
+	u32 ppr;
+
+	if (!lapic->enabled || !atomic_read(&lapic->irr_pending))
+		return -1;
+	vector = lapic_highest(lapic, APIC_IRR);
+	ppr = lapic_reg(lapic, APIC_PROCPRI) & HV_PRIORITY_CLASS;
+	if (vector < 0 || (vector & HV_PRIORITY_CLASS) <= ppr)
+		return -1;
+	return vector;
+}
+
+/* Clear the hint if IRR became empty, without losing a bit that comes now. */
+static void refresh_irr_hint(struct hv_lapic *lapic)
+{
+	if (lapic_highest(lapic, APIC_IRR) >= 0)
+		return;
+	atomic_set(&lapic->irr_pending, 0);
+	smp_mb();	/* the setter: IRR bit, barrier of its atomic, hint */
+	if (lapic_highest(lapic, APIC_IRR) >= 0)
+		atomic_set(&lapic->irr_pending, 1);
+}
+
+int hv_lapic_take(struct hv_vcpu *vcpu)
+{
+	struct hv_lapic *lapic = vcpu->lapic;
+	int vector = hv_lapic_pending(vcpu);
+
+	if (vector < 0)
+		return -1;
+	clear_bit(vector % 32, lapic_vector_word(lapic, APIC_IRR, vector));
+	refresh_irr_hint(lapic);
+	__set_bit(vector % 32, lapic_vector_word(lapic, APIC_ISR, vector));
+	/* it was above PPR, so above all others in service */
+	lapic->highest_isr = vector;
+	lapic_update_ppr(lapic);
+	return vector;
+}
+
+/* The IOAPIC, wherever it is, learns that a level-triggered interrupt is done. */
+static void broadcast_eoi(struct hv_lapic *lapic, u8 vector)
+{
+	struct hv_vcpu *vcpu = lapic->vcpu;
+	bool level = lapic_vector_test(lapic, APIC_TMR, vector);
+
+	if (!vcpu->vm->split_irqchip) {
+		hv_ioapic_eoi(vcpu->vm, vector, level);
+	} else if (level) {
+		lapic->eoi_exit_vector = vector;
+		hv_request(vcpu, HV_REQ_IOAPIC_EOI);
+	}
+}
+
+static void end_of_interrupt(struct hv_lapic *lapic, u8 vector)
+{
+	__clear_bit(vector % 32, lapic_vector_word(lapic, APIC_ISR, vector));
+	lapic->highest_isr = lapic_highest(lapic, APIC_ISR);
+	lapic_update_ppr(lapic);
+	broadcast_eoi(lapic, vector);
+	if (atomic_read(&lapic->irr_pending))
+		hv_request(lapic->vcpu, HV_REQ_EVENT);
+}
+
+void lapic_eoi(struct hv_lapic *lapic)
+{
+	/* an EOI with nothing in service has no effect */
+	if (lapic->highest_isr >= 0)
+		end_of_interrupt(lapic, lapic->highest_isr);
+}
+
+/* The hardware has done the EOI; what it could not do remains. */
+void hv_lapic_eoi_vector(struct hv_vcpu *vcpu, u8 vector)
+{
+	vcpu->lapic->highest_isr = lapic_highest(vcpu->lapic, APIC_ISR);
+	broadcast_eoi(vcpu->lapic, vector);
+}
+
+int hv_lapic_eoi_exit(struct hv_vcpu *vcpu)
+{
+	vcpu->run->exit_reason = KVM_EXIT_IOAPIC_EOI;
+	vcpu->run->eoi.vector = vcpu->lapic->eoi_exit_vector;
+	return HV_USERSPACE;
+}
+
+u64 hv_lapic_tpr(struct hv_vcpu *vcpu)
+{
+	if (!vcpu->lapic)
+		return vcpu->cr8;
+	return (lapic_reg(vcpu->lapic, APIC_TASKPRI) & APIC_TPRI_MASK) >> 4;
+}
+
+void hv_lapic_set_tpr(struct hv_vcpu *vcpu, u64 cr8)
+{
+	if (!vcpu->lapic)
+		vcpu->cr8 = cr8 & 0xf;
+	else
+		lapic_reg_write(vcpu->lapic, APIC_TASKPRI, (cr8 & 0xf) << 4);
+}
+
+/* SDM, "Logical x2APIC ID": cluster in the upper half, a bit for the CPU in the lower. */
+static u32 x2apic_ldr(u32 id)
+{
+	return (id / HV_X2APIC_CLUSTER_SIZE) << 16 | BIT(id % HV_X2APIC_CLUSTER_SIZE);
+}
+
+/* What the mode makes of the registers that name this LAPIC. */
+void lapic_set_id_regs(struct hv_lapic *lapic)
+{
+	u32 id = lapic->vcpu->id;
+
+	if (lapic->x2apic) {
+		lapic_set_reg(lapic, APIC_ID, id);
+		lapic_set_reg(lapic, APIC_LDR, x2apic_ldr(id));
+	} else {
+		lapic_set_reg(lapic, APIC_ID, SET_XAPIC_DEST_FIELD(id));
+		lapic_set_reg(lapic, APIC_LDR, 0);
+	}
+	lapic_set_reg(lapic, APIC_DFR, APIC_DFR_FLAT);
+}
+
+void lapic_map_changed(struct hv_lapic *lapic)
+{
+	if (hv_apic_map_update(lapic))
+		hv_request(lapic->vcpu, HV_REQ_OUT_OF_MEMORY);
+}
+
+/*
+ * SDM, "Local APIC State After Power-Up or Reset"; an INIT keeps mode and id. The BIOS-less
+ * guests of the KVM ABI expect the boot processor's LINT0 to pass the 8259s' interrupts.
+ */
+static void reset_regs(struct hv_lapic *lapic)
+{
+	struct hv_vcpu *vcpu = lapic->vcpu;
+	u32 lvt;
+
+	lapic_timer_stop(lapic);
+	memset(lapic->regs, 0, PAGE_SIZE);
+	lapic_set_id_regs(lapic);
+	lapic_set_reg(lapic, APIC_LVR, HV_LAPIC_VERSION);
+	for (lvt = APIC_LVTT; lvt <= APIC_LVTERR; lvt += HV_LAPIC_REG_STRIDE)
+		lapic_set_reg(lapic, lvt, APIC_LVT_MASKED);
+	if (vcpu->id == vcpu->vm->bsp_id)
+		lapic_set_reg(lapic, APIC_LVT0, APIC_DM_EXTINT);
+	lapic_set_reg(lapic, APIC_SPIV, APIC_VECTOR_MASK);
+	WRITE_ONCE(lapic->sw_enabled, false);
+	lapic->timer.deadline_tsc = 0;
+	lapic->timer.period = 0;
+	lapic_timer_set_divide(lapic, 0);
+	lapic->esr_pending = 0;
+	lapic->highest_isr = -1;
+	atomic_set(&lapic->irr_pending, 0);
+}
+
+static void reset_mode(struct hv_lapic *lapic)
+{
+	u64 base = lapic->vcpu->msr.apic_base;
+
+	WRITE_ONCE(lapic->enabled, base & XAPIC_ENABLE);
+	lapic->x2apic = base & X2APIC_ENABLE;
+}
+
+static u64 reset_base(const struct hv_vcpu *vcpu)
+{
+	u64 bsp = vcpu->id == vcpu->vm->bsp_id ? MSR_IA32_APICBASE_BSP : 0;
+
+	return APIC_DEFAULT_PHYS_BASE | XAPIC_ENABLE | bsp;
+}
+
+void hv_lapic_reset(struct hv_vcpu *vcpu, bool init)
+{
+	struct hv_lapic *lapic = vcpu->lapic;
+	u32 id;
+
+	if (!init)
+		vcpu->msr.apic_base = reset_base(vcpu);
+	if (!lapic)
+		return;
+	id = lapic_reg(lapic, APIC_ID);
+	reset_mode(lapic);
+	reset_regs(lapic);
+	if (init)
+		lapic_set_reg(lapic, APIC_ID, id);
+	else
+		lapic->pending_events = 0;
+	lapic_map_changed(lapic);
+}
+
+int hv_lapic_create(struct hv_vcpu *vcpu)
+{
+	struct hv_lapic *lapic = kzalloc(sizeof(*lapic), GFP_KERNEL_ACCOUNT);
+	int ret = -ENOMEM;
+
+	if (!lapic)
+		return ret;
+	lapic->regs = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+	if (!lapic->regs)
+		goto free;
+	lapic->vcpu = vcpu;
+	lapic_timer_init(lapic);
+	vcpu->msr.apic_base = reset_base(vcpu);
+	reset_mode(lapic);
+	reset_regs(lapic);
+	ret = hv_apic_map_update(lapic);
+	if (ret)
+		goto free;
+	vcpu->lapic = lapic;
+	return 0;
+free:
+	free_page((unsigned long)lapic->regs);
+	kfree(lapic);
+	return ret;
+}
+
+/*
+ * When the VM ends its map went first. Else this undoes a creation, and a
+ * sender may still have found us in the old map.
+ */
+void hv_lapic_destroy(struct hv_vcpu *vcpu)
+{
+	struct hv_lapic *lapic = vcpu->lapic;
+
+	if (!lapic)
+		return;
+	if (rcu_access_pointer(vcpu->vm->apic_map)) {
+		hv_apic_map_forget(lapic);
+		synchronize_rcu();
+	}
+	vcpu->lapic = NULL;
+	hrtimer_cancel(&lapic->timer.hrtimer);
+	free_page((unsigned long)lapic->regs);
+	kfree(lapic);
+}
+
+/* SDM, "x2APIC State Transitions": which steps a guest may take */
+static bool transition_allowed(u64 old, u64 new)
+{
+	u64 old_mode = old & (XAPIC_ENABLE | X2APIC_ENABLE);
+	u64 new_mode = new & (XAPIC_ENABLE | X2APIC_ENABLE);
+
+	if (new_mode == (XAPIC_ENABLE | X2APIC_ENABLE))
+		return old_mode != 0;
+	if (new_mode == XAPIC_ENABLE)
+		return old_mode != (XAPIC_ENABLE | X2APIC_ENABLE);
+	return true;
+}
+
+static bool base_valid(struct hv_vcpu *vcpu, u64 value)
+{
+	u64 address = GENMASK_ULL(vcpu->maxphyaddr - 1, PAGE_SHIFT);
+
+	if (value & ~(address | HV_APIC_BASE_FLAGS))
+		return false;
+	if (!(value & X2APIC_ENABLE))
+		return true;
+	return (value & XAPIC_ENABLE) && hv_cpuid_has(vcpu, HV_F_X2APIC);
+}
+
+static void mode_changed(struct hv_lapic *lapic)
+{
+	bool was_enabled = lapic->enabled, was_x2apic = lapic->x2apic;
+
+	reset_mode(lapic);
+	if (lapic->enabled && !was_enabled)
+		reset_regs(lapic);
+	else if (lapic->x2apic != was_x2apic)
+		lapic_set_id_regs(lapic);
+	if (!lapic->enabled)
+		lapic_timer_stop(lapic);
+	lapic_map_changed(lapic);
+	/* IRR is evaluated again, and a disabled LAPIC passes the 8259s' interrupts */
+	hv_request(lapic->vcpu, HV_REQ_EVENT);
+}
+
+int hv_lapic_base_write(struct hv_vcpu *vcpu, u64 value, bool host)
+{
+	u64 old = vcpu->msr.apic_base;
+
+	if (!base_valid(vcpu, value) || (!host && !transition_allowed(old, value)))
+		return 1;
+	/* x2APIC mode needs a LAPIC */
+	if (!vcpu->lapic && (value & X2APIC_ENABLE))
+		return 1;
+	vcpu->msr.apic_base = value;
+	if (!((old ^ value) & (XAPIC_ENABLE | X2APIC_ENABLE)))
+		return 0;
+	if (vcpu->lapic)
+		mode_changed(vcpu->lapic);
+	hv_cpuid_refresh(vcpu);
+	hv_ops->update(vcpu);
+	return 0;
+}

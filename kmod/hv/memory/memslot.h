@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Guest-physical memory: which user address backs which frame. */
+#ifndef VELLUM_MEMORY_MEMSLOT_H
+#define VELLUM_MEMORY_MEMSLOT_H
+
+#include <linux/kvm.h>
+#include <linux/mm.h>
+#include <linux/srcu.h>
+
+#include "core/vm.h"
+
+/**
+ * struct hv_memslot - a run of guest frames backed by a run of user addresses
+ * @base_gfn: first guest frame number
+ * @npages: length, 4 KiB pages
+ * @hva: user address of the first page, in vm->mm
+ * @flags: KVM_MEM_*
+ * @id: KVM's slot number
+ * @dying: being deleted or moved: nothing may be mapped through it any more.
+ *	Set once under tdp.lock (write), tested under it (read)
+ * @dirty: one bit a page, with KVM_MEM_LOG_DIRTY_PAGES; set with set_bit().
+ *	As many words follow, scratch space under vm->slots_lock
+ */
+struct hv_memslot {
+	u64 base_gfn;
+	u64 npages;
+	unsigned long hva;
+	u32 flags;
+	u16 id;
+	bool dying;
+	unsigned long *dirty;
+};
+
+/** struct hv_memslots - an immutable set, ascending by base_gfn, under vm->srcu */
+struct hv_memslots {
+	u64 generation;
+	unsigned int count;
+	struct hv_memslot *slot[] __counted_by(count);
+};
+
+int hv_memslots_init(struct hv_vm *vm);
+void hv_memslots_destroy(struct hv_vm *vm);
+
+/* KVM_SET_USER_MEMORY_REGION. Takes vm->slots_lock. Errors as Documentation/virt/kvm/api.rst. */
+int hv_memslot_set(struct hv_vm *vm, const struct kvm_userspace_memory_region *region);
+
+/* All below: inside srcu_read_lock(&vm->srcu) or under vm->slots_lock. */
+static inline struct hv_memslots *hv_memslots(struct hv_vm *vm)
+{
+	return srcu_dereference_check(vm->slots, &vm->srcu, lockdep_is_held(&vm->slots_lock));
+}
+
+struct hv_memslot *hv_memslot_find(struct hv_memslots *slots, u64 gfn);	/* NULL: none */
+/* with a per-vCPU hint; only for the vCPU's own task */
+struct hv_memslot *hv_vcpu_memslot(struct hv_vcpu *vcpu, u64 gfn);
+
+/*
+ * The slot that a user's number (address space in bits 31:16) names.
+ * ERR_PTR(-EINVAL): no such number or address space; NULL: not in use.
+ */
+struct hv_memslot *hv_memslot_by_number(struct hv_memslots *slots, u32 number);
+
+static inline bool hv_memslot_holds(const struct hv_memslot *slot, u64 gfn)
+{
+	return gfn - slot->base_gfn < slot->npages;
+}
+
+static inline unsigned long hv_memslot_hva(const struct hv_memslot *slot, u64 gfn)
+{
+	return slot->hva + ((gfn - slot->base_gfn) << PAGE_SHIFT);
+}
+
+/* Words of one copy of @slot's dirty bitmap. */
+static inline size_t hv_memslot_dirty_words(const struct hv_memslot *slot)
+{
+	return BITS_TO_LONGS(slot->npages);
+}
+
+/* Note that @gfn was, or may now be, written; no effect without a dirty log. */
+static inline void hv_memslot_mark_dirty(struct hv_memslot *slot, u64 gfn)
+{
+	if (slot->dirty && !test_bit(gfn - slot->base_gfn, slot->dirty))
+		set_bit(gfn - slot->base_gfn, slot->dirty);
+}
+
+#endif /* VELLUM_MEMORY_MEMSLOT_H */

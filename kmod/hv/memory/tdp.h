@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Two-dimensional paging: the second-level tables (EPT or NPT) of a VM. */
+#ifndef VELLUM_MEMORY_TDP_H
+#define VELLUM_MEMORY_TDP_H
+
+#include "core/hv.h"
+#include "core/vm.h"
+
+int hv_tdp_init(struct hv_vm *vm);
+void hv_tdp_destroy(struct hv_vm *vm);			/* NULL-safe; no vCPU can run any more */
+void hv_tdp_vcpu_destroy(struct hv_vcpu *vcpu);		/* frees the vCPU's spare tables */
+
+/* First guest frame number that no slot may reach. */
+u64 hv_tdp_gfn_limit(void);
+
+/* What a violation turned out to be. */
+enum hv_tdp_result {
+	HV_TDP_MAPPED,		/* enter again */
+	HV_TDP_MMIO,		/* no slot, or a write to a read-only one: emulate */
+	HV_TDP_SIGNAL,		/* interrupted: -EINTR */
+	HV_TDP_ERROR,		/* -EFAULT: user address not mapped; run->exit_reason untouched */
+};
+
+/*
+ * Resolve @v for @vcpu: the shared half of an EPT violation or nested page
+ * fault. May sleep; takes vm->srcu and must not be called inside it.
+ */
+enum hv_tdp_result hv_tdp_fault(struct hv_vcpu *vcpu, const struct hv_tdp_violation *v);
+
+/*
+ * The whole handling of a violation: fault, then LAPIC/MMIO emulation or a
+ * documented error. Vendor exit handlers call this one. enum hv_disposition.
+ * Lives in x86/emulate.c; declared here as the pair of hv_tdp_fault().
+ */
+int hv_handle_tdp_violation(struct hv_vcpu *vcpu, const struct hv_tdp_violation *v);
+
+/* Under vm->slots_lock; each flushes before it returns. */
+void hv_tdp_zap_slot(struct hv_vm *vm, u64 base_gfn, u64 npages);
+/* @bitmap: only the pages whose bit is set (bit 0: @base_gfn); NULL: all. Drops huge leaves. */
+void hv_tdp_write_protect(struct hv_vm *vm, u64 base_gfn, u64 npages,
+			  const unsigned long *bitmap);
+
+/* Wait until no vCPU of @vm can use a translation removed before the call. */
+void hv_tdp_flush(struct hv_vm *vm);
+
+/* memory/notifier.c: follow the host's page tables of vm->mm. */
+int hv_notifier_register(struct hv_vm *vm);
+void hv_notifier_unregister(struct hv_vm *vm);
+
+/* memory/dirty.c */
+int hv_dirty_get_log(struct hv_vm *vm, const struct kvm_dirty_log *log);
+int hv_dirty_clear_log(struct hv_vm *vm, const struct kvm_clear_dirty_log *log);
+
+#endif /* VELLUM_MEMORY_TDP_H */

@@ -1,0 +1,356 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Second-level faults: from a guest-physical address to a leaf.
+ *
+ * The usual fault costs two table walks and nothing else: tdp.lock is taken for
+ * reading, the host's page table says what backs the address, and a leaf is
+ * installed with cmpxchg. No page is pinned, because an invalidation cannot
+ * complete while the lock is held. Whatever needs more (the host must fault
+ * the page in, spare tables ran out, something of another size is in the way)
+ * is done with the lock dropped, and then all of it is tried again.
+ */
+#include <linux/mm.h>
+#include <linux/sched/signal.h>
+
+#include "core/ops.h"
+#include "core/vcpu.h"
+#include "memory/hostpt.h"
+#include "memory/memslot.h"
+#include "memory/tdp.h"
+#include "memory/tdp_int.h"
+
+/* After so many rounds the guest simply runs into the fault again. */
+#define TDP_MAX_TRIES	16
+
+/* What an attempt under the lock came to. */
+enum tdp_step {
+	TDP_DONE,
+	TDP_NO_SLOT,
+	TDP_DYING,		/* the slot is being changed */
+	TDP_HOST,		/* the host does not map the page so, or is changing it */
+	TDP_TABLES,		/* out of spare tables */
+	TDP_CONFLICT,		/* something else is at tdp_fault.conflict */
+};
+
+struct tdp_fault {
+	u64 gfn;
+	unsigned long hva;
+	unsigned int conflict;	/* level */
+	bool write, exec, present;
+};
+
+static bool tdp_allows(u64 entry, const struct tdp_fault *f)
+{
+	if (f->write && !(entry & hv_tdp_bits.write))
+		return false;
+	return !f->exec || !hv_tdp_bits.exec || entry & hv_tdp_bits.exec;
+}
+
+/*
+ * A leaf was there when the CPU faulted: another vCPU may have widened it since,
+ * or only the dirty log holds the write back.
+ */
+static bool tdp_fix_leaf(struct hv_tdp *tdp, struct hv_memslot *slot, const struct tdp_fault *f)
+{
+	unsigned int level = tdp->levels;
+	u64 *entry = tdp_entry(tdp->root, f->gfn, level);
+	u64 old = READ_ONCE(*entry), new;
+
+	for (; tdp_present(old) && !tdp_is_leaf(old, level); old = READ_ONCE(*entry)) {
+		level--;
+		entry = tdp_entry(tdp_table(old), f->gfn, level);
+	}
+	if (!tdp_present(old))
+		return false;
+	if (tdp_allows(old, f))
+		return true;
+	new = old | hv_tdp_bits.write | hv_tdp_bits.dirty | hv_tdp_bits.accessed;
+	if (level > 1 || !(old & hv_tdp_bits.soft_writable) || !tdp_allows(new, f))
+		return false;
+	if (!try_cmpxchg64(entry, &old, new))
+		return false;
+	hv_memslot_mark_dirty(slot, f->gfn);
+	return true;
+}
+
+/* Largest leaf: as the host maps it, inside the slot, and aligned alike on both sides. */
+static unsigned int tdp_leaf_level(const struct hv_memslot *slot, const struct tdp_fault *f,
+				   const struct hv_host_page *host)
+{
+	unsigned int level = min(host->level, hv_caps.max_page_level);
+
+	if (slot->dirty || (f->exec && hv_tdp_bits.nx_huge))
+		return 1;
+	for (; level > 1; level--) {
+		u64 mask = tdp_pages(level) - 1, first = f->gfn & ~mask;
+
+		if (first >= slot->base_gfn &&
+		    first + mask < slot->base_gfn + slot->npages &&
+		    !((f->gfn ^ (f->hva >> PAGE_SHIFT)) & mask))
+			return level;
+	}
+	return 1;
+}
+
+/* An invalidation that is under way touches what the leaf would map. */
+static bool tdp_invalidating(const struct hv_tdp *tdp, unsigned long hva, unsigned int level)
+{
+	unsigned long size = tdp_pages(level) << PAGE_SHIFT, start = hva & ~(size - 1);
+
+	return tdp->notifier_count && start < tdp->notifier_end &&
+	       start + size > tdp->notifier_start;
+}
+
+/* Frames without a struct page of their own may be RAM or a device. */
+static bool tdp_uncached(const struct hv_host_page *host)
+{
+	if (host->uncached)
+		return true;
+	if (!host->special || is_zero_pfn(host->pfn))
+		return false;
+	if (pfn_valid(host->pfn) && !PageReserved(pfn_to_page(host->pfn)))
+		return false;
+	return !page_is_ram(host->pfn);
+}
+
+static u64 tdp_leaf(struct hv_memslot *slot, const struct tdp_fault *f,
+		    const struct hv_host_page *host, unsigned int level)
+{
+	u64 leaf = (host->pfn & ~(tdp_pages(level) - 1)) << PAGE_SHIFT;
+
+	leaf |= hv_tdp_bits.read_exec | hv_tdp_bits.accessed;
+	leaf |= tdp_uncached(host) ? hv_tdp_bits.uc : hv_tdp_bits.wb | hv_tdp_bits.encrypt;
+	if (level > 1) {
+		leaf |= hv_tdp_bits.huge;
+		if (hv_tdp_bits.nx_huge)
+			leaf &= ~hv_tdp_bits.exec;
+	}
+	if (!host->writable || slot->flags & KVM_MEM_READONLY)
+		return leaf;
+	leaf |= hv_tdp_bits.soft_writable;
+	if (f->write)
+		leaf |= hv_tdp_bits.write | hv_tdp_bits.dirty;
+	else if (!slot->dirty || test_bit(f->gfn - slot->base_gfn, slot->dirty))
+		leaf |= hv_tdp_bits.write;
+	return leaf;
+}
+
+/* Hang a spare table under @entry, which was 0. Return: what is there now, 0 without a spare. */
+static u64 tdp_add_table(struct hv_vcpu *vcpu, u64 *entry)
+{
+	u64 new, old = 0;
+
+	if (!vcpu->tdp_cached)
+		return 0;
+	new = __pa(vcpu->tdp_cache[vcpu->tdp_cached - 1]);
+	new |= hv_tdp_bits.table | hv_tdp_bits.encrypt;
+	if (!try_cmpxchg64(entry, &old, new))
+		return old;
+	vcpu->tdp_cached--;
+	atomic64_inc(&vcpu->vm->tdp.tables);
+	return new;
+}
+
+/* Put @leaf at @entry, or widen the leaf of the same frame that is there. */
+static enum tdp_step tdp_set_leaf(struct hv_tdp *tdp, struct tdp_fault *f, u64 *entry, u64 leaf,
+				  unsigned int level)
+{
+	u64 new, old = READ_ONCE(*entry);
+
+	do {
+		new = leaf;
+		if (!tdp_present(old))
+			continue;
+		if (!tdp_is_leaf(old, level) || tdp_frame(old) != tdp_frame(leaf)) {
+			f->conflict = level;
+			return TDP_CONFLICT;
+		}
+		new |= old;
+	} while (!try_cmpxchg64(entry, &old, new));
+	if (!tdp_present(old))
+		tdp_count(tdp, level, 1);
+	return TDP_DONE;
+}
+
+static enum tdp_step tdp_install(struct hv_vcpu *vcpu, struct tdp_fault *f, u64 leaf,
+				 unsigned int leaf_level)
+{
+	struct hv_tdp *tdp = &vcpu->vm->tdp;
+	unsigned int level = tdp->levels;
+	u64 *entry = tdp_entry(tdp->root, f->gfn, level);
+
+	while (level > leaf_level) {
+		u64 e = READ_ONCE(*entry);
+
+		if (!tdp_present(e)) {
+			e = tdp_add_table(vcpu, entry);
+			if (!e)
+				return TDP_TABLES;
+		}
+		if (tdp_is_leaf(e, level)) {
+			f->conflict = level;
+			return TDP_CONFLICT;
+		}
+		level--;
+		entry = tdp_entry(tdp_table(e), f->gfn, level);
+	}
+	return tdp_set_leaf(tdp, f, entry, leaf, level);
+}
+
+/*
+ * A page the guest may write is dirtied now: when it is unmapped nobody asks
+ * the leaf. An entry of the host that is dirty already takes care of it.
+ */
+static void tdp_dirty_host_page(const struct hv_host_page *host, u64 leaf)
+{
+	if (!(leaf & hv_tdp_bits.soft_writable) || host->dirty || host->special)
+		return;
+	if (pfn_valid(host->pfn))
+		set_page_dirty(pfn_to_page(host->pfn));
+}
+
+/* One attempt; tdp.lock held for reading. */
+static enum tdp_step tdp_try(struct hv_vcpu *vcpu, struct hv_memslot *slot, struct tdp_fault *f)
+{
+	struct hv_vm *vm = vcpu->vm;
+	struct hv_host_page host;
+	unsigned int level;
+	enum tdp_step step;
+	u64 leaf;
+
+	if (slot->dying)
+		return TDP_DYING;
+	if (f->present && tdp_fix_leaf(&vm->tdp, slot, f))
+		return TDP_DONE;
+	if (!hv_host_lookup(vm->mm, f->hva, &host) || (f->write && !host.writable))
+		return TDP_HOST;
+	level = tdp_leaf_level(slot, f, &host);
+	if (tdp_invalidating(&vm->tdp, f->hva, level))
+		return TDP_HOST;
+	leaf = tdp_leaf(slot, f, &host, level);
+	step = tdp_install(vcpu, f, leaf, level);
+	if (step == TDP_CONFLICT && level > 1 && hv_tdp_bits.nx_huge) {
+		/* small pages are there because code runs in them: stay with them */
+		leaf = tdp_leaf(slot, f, &host, 1);
+		step = tdp_install(vcpu, f, leaf, 1);
+	}
+	if (step != TDP_DONE)
+		return step;
+	tdp_dirty_host_page(&host, leaf);
+	if (f->write)
+		hv_memslot_mark_dirty(slot, f->gfn);
+	return TDP_DONE;
+}
+
+static enum tdp_step tdp_attempt(struct hv_vcpu *vcpu, struct tdp_fault *f)
+{
+	struct hv_vm *vm = vcpu->vm;
+	int idx = srcu_read_lock(&vm->srcu);
+	struct hv_memslot *slot = hv_vcpu_memslot(vcpu, f->gfn);
+	enum tdp_step step = TDP_NO_SLOT;
+
+	if (slot && !(f->write && slot->flags & KVM_MEM_READONLY)) {
+		f->hva = hv_memslot_hva(slot, f->gfn);
+		read_lock(&vm->tdp.lock);
+		step = tdp_try(vcpu, slot, f);
+		read_unlock(&vm->tdp.lock);
+	}
+	srcu_read_unlock(&vm->srcu, idx);
+	return step;
+}
+
+/* Below: the lock is not held. Each returns HV_TDP_MAPPED to try again. */
+
+static enum hv_tdp_result tdp_refill(struct hv_vcpu *vcpu)
+{
+	while (vcpu->tdp_cached < vcpu->vm->tdp.levels - 1) {
+		u64 *table = tdp_table_alloc();
+
+		if (!table)
+			return HV_TDP_ERROR;
+		vcpu->tdp_cache[vcpu->tdp_cached++] = table;
+	}
+	return HV_TDP_MAPPED;
+}
+
+static enum hv_tdp_result tdp_fault_in(const struct tdp_fault *f)
+{
+	int err = hv_host_fault_in(f->hva, f->write);
+
+	switch (err) {
+	case 0:
+	case -EAGAIN:
+		return HV_TDP_MAPPED;
+	case -EINTR:
+		return HV_TDP_SIGNAL;
+	case -EHWPOISON:
+		/* as an access from user space: SIGBUS, with the address */
+		send_sig_mceerr(BUS_MCEERR_AR, (void __user *)f->hva, PAGE_SHIFT, current);
+		return HV_TDP_SIGNAL;
+	}
+	return HV_TDP_ERROR;
+}
+
+/* Whoever changes the slot holds slots_lock until the new set is published. */
+static enum hv_tdp_result tdp_wait_for_slot(struct hv_vm *vm)
+{
+	if (mutex_lock_killable(&vm->slots_lock))
+		return HV_TDP_SIGNAL;
+	mutex_unlock(&vm->slots_lock);
+	return HV_TDP_MAPPED;
+}
+
+static enum hv_tdp_result tdp_overcome(struct hv_vcpu *vcpu, const struct tdp_fault *f,
+				       enum tdp_step step)
+{
+	switch (step) {
+	case TDP_DYING:
+		return tdp_wait_for_slot(vcpu->vm);
+	case TDP_HOST:
+		return tdp_fault_in(f);
+	case TDP_TABLES:
+		return tdp_refill(vcpu);
+	case TDP_CONFLICT:
+		tdp_drop(vcpu->vm, f->gfn, f->conflict);
+		return HV_TDP_MAPPED;
+	default:
+		return HV_TDP_ERROR;
+	}
+}
+
+/**
+ * hv_tdp_fault() - resolve a second-level violation
+ * @vcpu: the vCPU that faulted, loaded; its task is the caller
+ * @v: what the CPU reported
+ *
+ * May sleep. Must not be called inside a read section of vm->srcu.
+ *
+ * Return: enum hv_tdp_result. HV_TDP_MAPPED does not promise a mapping, only
+ * that entering the guest again is the right thing to do.
+ */
+enum hv_tdp_result hv_tdp_fault(struct hv_vcpu *vcpu, const struct hv_tdp_violation *v)
+{
+	struct tdp_fault f = {
+		.gfn = v->gpa >> PAGE_SHIFT,
+		.write = v->write,
+		.exec = v->exec,
+		.present = v->present,
+	};
+	int tries;
+
+	vcpu->stat.tdp_faults++;
+	for (tries = 0; tries < TDP_MAX_TRIES; tries++) {
+		enum tdp_step step = tdp_attempt(vcpu, &f);
+		enum hv_tdp_result result;
+
+		if (step == TDP_DONE)
+			return HV_TDP_MAPPED;
+		if (step == TDP_NO_SLOT)
+			return HV_TDP_MMIO;
+		result = tdp_overcome(vcpu, &f, step);
+		if (result != HV_TDP_MAPPED)
+			return result;
+		cond_resched();
+	}
+	return HV_TDP_MAPPED;
+}

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Events into the guest (APM volume 2, "Event Injection" and "Virtual Interrupts"). */
+#include "core/request.h"
+#include "svm/svm.h"
+#include "x86/regs.h"
+
+static void inject(struct hv_vcpu *vcpu, u32 type, u8 vector)
+{
+	svm_control(vcpu)->event_inj = SVM_EVTINJ_VALID | type | vector;
+}
+
+void svm_inject_exception(struct hv_vcpu *vcpu)
+{
+	const struct hv_events *ev = &vcpu->events;
+
+	inject(vcpu, SVM_EVTINJ_TYPE_EXEPT, ev->exception.vector);
+	if (ev->exception.has_error) {
+		svm_control(vcpu)->event_inj |= SVM_EVTINJ_VALID_ERR;
+		svm_control(vcpu)->event_inj_err = ev->exception.error;
+	}
+	/* INT3 and INTO push the address behind them; no next-RIP field says where that is. */
+	if (ev->soft_insn_len && (ev->exception.vector == HV_BP || ev->exception.vector == HV_OF)) {
+		hv_set_rip(vcpu, hv_rip(vcpu) + ev->soft_insn_len);
+		vcpu->events.soft_insn_len = 0;
+	}
+}
+
+void svm_inject_interrupt(struct hv_vcpu *vcpu)
+{
+	inject(vcpu, vcpu->events.interrupt.soft ? SVM_EVTINJ_TYPE_SOFT : SVM_EVTINJ_TYPE_INTR,
+	       vcpu->events.interrupt.vector);
+}
+
+void svm_inject_nmi(struct hv_vcpu *vcpu)
+{
+	inject(vcpu, SVM_EVTINJ_TYPE_NMI, HV_NMI);
+	svm_set_nmi_mask(vcpu, true);
+}
+
+bool svm_interrupt_allowed(struct hv_vcpu *vcpu)
+{
+	return (hv_rflags(vcpu) & X86_EFLAGS_IF) &&
+	       !(svm_control(vcpu)->int_state & SVM_INTERRUPT_SHADOW_MASK);
+}
+
+bool svm_nmi_allowed(struct hv_vcpu *vcpu)
+{
+	return !vcpu->events.nmi_masked &&
+	       !(svm_control(vcpu)->int_state & SVM_INTERRUPT_SHADOW_MASK);
+}
+
+/* A virtual interrupt that outranks every TPR, and whose acceptance is intercepted. */
+void svm_want_interrupt_window(struct hv_vcpu *vcpu, bool on)
+{
+	struct hv_svm *svm = to_svm(vcpu);
+
+	if (svm->irq_window == on)
+		return;
+	svm->irq_window = on;
+	if (on)
+		svm_control(vcpu)->int_ctl |= V_IRQ_MASK | V_IGN_TPR_MASK;
+	else
+		svm_control(vcpu)->int_ctl &= ~(V_IRQ_MASK | V_IGN_TPR_MASK);
+	svm_control(vcpu)->int_vector = 0;
+	svm_intercept(vcpu, INTERCEPT_VINTR, on);
+	svm_mark_dirty(vcpu, SVM_CLEAN_INTR);
+}
+
+static void step_over_iret(struct hv_vcpu *vcpu)
+{
+	struct hv_svm *svm = to_svm(vcpu);
+
+	svm->nmi_stepping = true;
+	vcpu->rflags |= X86_EFLAGS_TF | X86_EFLAGS_RF;
+}
+
+/*
+ * NMIs stay masked until IRET. Without virtual NMIs its interception is the only
+ * sign of it, and the window opens one instruction later. In an interrupt
+ * shadow the window opens after one instruction, too.
+ */
+void svm_want_nmi_window(struct hv_vcpu *vcpu, bool on)
+{
+	struct hv_svm *svm = to_svm(vcpu);
+
+	svm->nmi_wanted = on;
+	if (on && !vcpu->events.nmi_masked)
+		step_over_iret(vcpu);
+}
+
+void svm_iret_begins(struct hv_vcpu *vcpu)
+{
+	svm_intercept(vcpu, INTERCEPT_IRET, false);
+	step_over_iret(vcpu);
+}
+
+/* true: the single-step trap was only for us */
+bool svm_iret_done(struct hv_vcpu *vcpu)
+{
+	struct hv_svm *svm = to_svm(vcpu);
+
+	if (!svm->nmi_stepping)
+		return false;
+	svm->nmi_stepping = false;
+	svm_set_nmi_mask(vcpu, false);
+	hv_request(vcpu, HV_REQ_EVENT);
+	/* TF goes, unless a debugger or the guest itself put it there too. */
+	if (!vcpu->rflags_tf_debug)
+		vcpu->rflags &= ~(u64)X86_EFLAGS_TF;
+	return !vcpu->rflags_tf_debug;
+}
+
+u32 svm_get_interrupt_shadow(struct hv_vcpu *vcpu)
+{
+	/* One bit for both kinds; the ABI lets us answer with both. */
+	if (svm_control(vcpu)->int_state & SVM_INTERRUPT_SHADOW_MASK)
+		return KVM_X86_SHADOW_INT_STI | KVM_X86_SHADOW_INT_MOV_SS;
+	return 0;
+}
+
+void svm_set_interrupt_shadow(struct hv_vcpu *vcpu, u32 shadow)
+{
+	if (shadow)
+		svm_control(vcpu)->int_state |= SVM_INTERRUPT_SHADOW_MASK;
+	else
+		svm_control(vcpu)->int_state &= ~SVM_INTERRUPT_SHADOW_MASK;
+	vcpu->shadow = shadow;
+}
+
+bool svm_get_nmi_mask(struct hv_vcpu *vcpu)
+{
+	return vcpu->events.nmi_masked;
+}
+
+void svm_set_nmi_mask(struct hv_vcpu *vcpu, bool masked)
+{
+	vcpu->events.nmi_masked = masked;
+	svm_intercept(vcpu, INTERCEPT_IRET, masked);
+}
+
+static void requeue_exception(struct hv_vcpu *vcpu, u32 info)
+{
+	struct hv_events *ev = &vcpu->events;
+
+	ev->exception.injected = true;
+	ev->exception.pending = false;
+	ev->exception.vector = info & SVM_EXITINTINFO_VEC_MASK;
+	ev->exception.has_error = info & SVM_EXITINTINFO_VALID_ERR;
+	ev->exception.error = svm_control(vcpu)->exit_int_info_err;
+}
+
+/* Delivery that an exit interrupted starts again (APM "EXITINTINFO"). */
+void svm_requeue(struct hv_vcpu *vcpu)
+{
+	u32 info = svm_control(vcpu)->exit_int_info;
+	struct hv_events *ev = &vcpu->events;
+
+	ev->exception.injected = false;
+	ev->interrupt.injected = false;
+	ev->nmi_injected = false;
+	if (likely(!(info & SVM_EXITINTINFO_VALID)))
+		return;
+	switch (info & SVM_EXITINTINFO_TYPE_MASK) {
+	case SVM_EXITINTINFO_TYPE_NMI:
+		ev->nmi_injected = true;
+		break;
+	case SVM_EXITINTINFO_TYPE_EXEPT:
+		/* #BP and #OF come again with their instruction. */
+		if ((info & SVM_EXITINTINFO_VEC_MASK) == HV_BP ||
+		    (info & SVM_EXITINTINFO_VEC_MASK) == HV_OF)
+			return;
+		requeue_exception(vcpu, info);
+		break;
+	case SVM_EXITINTINFO_TYPE_INTR:
+		ev->interrupt.injected = true;
+		ev->interrupt.soft = false;
+		ev->interrupt.vector = info & SVM_EXITINTINFO_VEC_MASK;
+		break;
+	default:
+		/* INT n starts over from its instruction. */
+		return;
+	}
+	hv_request(vcpu, HV_REQ_EVENT);
+}

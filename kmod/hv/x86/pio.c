@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * IN and OUT that the hardware decoded: in-kernel devices, else KVM_EXIT_IO.
+ */
+#include <linux/string.h>
+
+#include "core/iobus.h"
+#include "x86/emulate.h"
+#include "x86/emulate_int.h"
+#include "x86/regs.h"
+
+/* A 32-bit IN clears the upper half of RAX, narrower ones leave the rest alone. */
+static void set_rax(struct hv_vcpu *vcpu, u32 val, unsigned int size)
+{
+	u64 mask = GENMASK_ULL(size * BITS_PER_BYTE - 1, 0);
+
+	if (size == sizeof(u32))
+		vcpu->gpr[HV_RAX] = val;
+	else
+		vcpu->gpr[HV_RAX] = (vcpu->gpr[HV_RAX] & ~mask) | (val & mask);
+}
+
+void hv_pio_exit(struct hv_vcpu *vcpu, u16 port, unsigned int size, unsigned int count, bool in)
+{
+	struct kvm_run *run = vcpu->run;
+
+	run->exit_reason = KVM_EXIT_IO;
+	run->io.direction = in ? KVM_EXIT_IO_IN : KVM_EXIT_IO_OUT;
+	run->io.size = size;
+	run->io.port = port;
+	run->io.count = count;
+	run->io.data_offset = KVM_PIO_PAGE_OFFSET * PAGE_SIZE;
+}
+
+/*
+ * KVM_RUN is back. A changed RIP means that user space reset or replaced the vCPU in between; then
+ * there is nothing left to finish.
+ */
+static int complete_out(struct hv_vcpu *vcpu)
+{
+	struct hv_emul *e = vcpu->emul;
+
+	return hv_rip(vcpu) == e->pio.rip ? hv_skip_insn(vcpu, e->pio.len) : HV_RESUME;
+}
+
+static int complete_in(struct hv_vcpu *vcpu)
+{
+	struct hv_emul *e = vcpu->emul;
+	u32 val = 0;
+
+	if (hv_rip(vcpu) != e->pio.rip)
+		return HV_RESUME;
+	memcpy(&val, vcpu->pio_data, e->pio.size);
+	set_rax(vcpu, val, e->pio.size);
+	return hv_skip_insn(vcpu, e->pio.len);
+}
+
+static void complete_later(struct hv_vcpu *vcpu, hv_complete_fn fn, unsigned int size,
+			   unsigned int len)
+{
+	struct hv_emul *e = vcpu->emul;
+
+	e->pio.rip = hv_rip(vcpu);
+	e->pio.size = size;
+	e->pio.len = len;
+	vcpu->complete = fn;
+}
+
+static int pio_in(struct hv_vcpu *vcpu, const struct hv_pio *pio, unsigned int len)
+{
+	u32 val = 0;
+
+	if (!hv_iobus_read(vcpu, HV_PIO_BUS, pio->port, pio->size, &val)) {
+		set_rax(vcpu, val, pio->size);
+		return hv_skip_insn(vcpu, len);
+	}
+	hv_pio_exit(vcpu, pio->port, pio->size, 1, true);
+	complete_later(vcpu, complete_in, pio->size, len);
+	return HV_USERSPACE;
+}
+
+/*
+ * The instruction is over before user space sees it, so nothing is left for its return. Only a
+ * single-stepping debugger wants an exit of its own for the step, and that needs a second one.
+ */
+static int pio_out(struct hv_vcpu *vcpu, const struct hv_pio *pio, unsigned int len)
+{
+	u32 val = vcpu->gpr[HV_RAX];
+
+	if (!hv_iobus_write(vcpu, HV_PIO_BUS, pio->port, pio->size, &val))
+		return hv_skip_insn(vcpu, len);
+	if (vcpu->debug.guest_debug & KVM_GUESTDBG_SINGLESTEP)
+		complete_later(vcpu, complete_out, pio->size, len);
+	else
+		hv_skip_insn(vcpu, len);
+	hv_pio_exit(vcpu, pio->port, pio->size, 1, false);
+	memcpy(vcpu->pio_data, &val, pio->size);
+	return HV_USERSPACE;
+}
+
+int hv_handle_pio(struct hv_vcpu *vcpu, const struct hv_pio *pio, unsigned int len)
+{
+	vcpu->stat.io_exits++;
+	return pio->in ? pio_in(vcpu, pio, len) : pio_out(vcpu, pio, len);
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The guest's own page tables, walked in software (for the emulator and KVM_TRANSLATE). */
+#ifndef VELLUM_X86_WALK_H
+#define VELLUM_X86_WALK_H
+
+#include "core/vcpu.h"
+
+enum hv_access {
+	HV_ACCESS_WRITE	 = BIT(0),
+	HV_ACCESS_USER	 = BIT(1),	/* CPL 3 */
+	HV_ACCESS_EXEC	 = BIT(2),
+	/* supervisor regardless of CPL (descriptor tables); SMAP ignores AC */
+	HV_ACCESS_IMPLICIT = BIT(3),
+	HV_ACCESS_PROBE	 = BIT(4),	/* do not set accessed and dirty bits */
+};
+
+/** struct hv_walk - the outcome of a walk: @gpa, or the page fault to raise */
+struct hv_walk {
+	u64 gpa;
+	u64 page_size;		/* bytes mapped by the leaf */
+	u32 error;		/* page-fault error code if the walk failed */
+	bool writable, user;
+};
+
+/* 0; 1: page fault with @walk->error; -EFAULT: the tables are not in memory */
+int hv_walk(struct hv_vcpu *vcpu, u64 linear, u32 access, struct hv_walk *walk);
+
+/* Through linear addresses, page by page. 0; 1: #PF queued; -EFAULT: MMIO or no memory */
+int hv_linear_read(struct hv_vcpu *vcpu, u64 linear, void *buf, unsigned int len, u32 access);
+
+#endif /* VELLUM_X86_WALK_H */
