@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* One-line errors. */
+#include "util/error.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+/**
+ * error_set() - describe a failure
+ * @err: filled in
+ * @status: exit status
+ * @fmt: printf format of the line, without the program's name
+ *
+ * Return: always -1, so that callers can write "return error_set(...)".
+ */
+int error_set(struct error *err, int status, const char *fmt, ...)
+{
+	va_list ap;
+
+	err->status = status;
+	va_start(ap, fmt);
+	vsnprintf(err->text, sizeof(err->text), fmt, ap);
+	va_end(ap);
+	return -1;
+}
+
+int error_print(const struct error *err)
+{
+	char line[ERROR_TEXT_MAX];
+	size_t i;
+
+	/* File names come from the user: a newline in one must not break the one-line promise. */
+	for (i = 0; err->text[i] && i < sizeof(line) - 1; i++)
+		line[i] = (unsigned char)err->text[i] < ' ' || err->text[i] == 0x7f ?
+			  '?' : err->text[i];
+	line[i] = '\0';
+	fprintf(stderr, "vellum: %s\n", line);
+	return err->status;
+}

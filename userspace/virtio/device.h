@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* A virtio device on PCI: transport state, queues, and the thread that serves them. */
+#ifndef VELLUM_VIRTIO_DEVICE_H
+#define VELLUM_VIRTIO_DEVICE_H
+
+#include "devices/pci.h"
+#include "virtio/bits.h"
+#include "virtio/msix.h"
+#include "virtio/queue.h"
+#include "vm/irq.h"
+
+#include <pthread.h>
+
+#define VIRTIO_QUEUES_MAX	2
+
+struct virtio_device;
+
+/**
+ * struct virtio_ops - what makes a device a disk or a console
+ * @name: for messages and thread names, at most 15 bytes
+ * @type: virtio device id
+ * @class_code: PCI class
+ * @queues: virtqueues
+ * @features: offered beyond those of the transport
+ * @config_size: bytes of device configuration
+ * @serve: handle all requests waiting in the queues; returns -1 when the driver broke the rules
+ *
+ * @serve runs on the device's thread with its io_lock held, while the driver is ready.
+ */
+struct virtio_ops {
+	const char *name;
+	u16 type;
+	u32 class_code;
+	u32 queues;
+	u64 features;
+	u32 config_size;
+	int (*serve)(struct virtio_device *dev);
+};
+
+/**
+ * struct virtio_device - a device
+ * @pci: the function; its registers are protected by the bus lock
+ * @ops: behaviour
+ * @kvm: the VM
+ * @config: device configuration, read-only for the driver
+ * @extra_features: offered by this instance beyond ops->features
+ *
+ * @io_lock: protects queues, @driver_features, @status and @broken; held while requests are
+ *	handled. Taken inside the bus lock.
+ * @driver_features: accepted by the driver
+ * @status: device status field
+ * @broken: the driver broke the rules; nothing is served until it resets the device
+ *
+ * @irq_lock: protects @msix, @intx, @isr and vectors; innermost
+ * @isr: interrupt status register
+ * @config_vector: MSI-X vector for configuration changes
+ *
+ * @feature_select: which half of the device's features is read
+ * @driver_feature_select: which half of the driver's features is written
+ * @queue_select: queue the common registers refer to
+ * @msix_cap: offset of the MSI-X capability
+ * @access_cap: offset of the configuration access capability
+ *
+ * @kick_fd: written by notifications
+ * @doorbell: address the hypervisor watches for notifications, 0 when none
+ * @thread: serves the queues
+ * @quit: set before the last kick
+ * @started: @thread exists
+ */
+struct virtio_device {
+	struct pci_device pci;
+	const struct virtio_ops *ops;
+	const struct kvm *kvm;
+	const void *config;
+	u64 extra_features;
+
+	pthread_mutex_t io_lock;
+	struct queue queues[VIRTIO_QUEUES_MAX];
+	u64 driver_features;
+	u8 status;
+	bool broken;
+
+	pthread_mutex_t irq_lock;
+	struct msix msix;
+	struct irq_line intx;
+	u8 isr;
+	u16 config_vector;
+
+	u32 feature_select;
+	u32 driver_feature_select;
+	u16 queue_select;
+	u8 msix_cap;
+	u8 access_cap;
+
+	int kick_fd;
+	u64 doorbell;
+	pthread_t thread;
+	int quit;
+	bool started;
+};
+
+int virtio_init(struct virtio_device *dev, const struct virtio_ops *ops, const struct kvm *kvm,
+		const struct guest_ram *ram, struct error *err);
+int virtio_plug(struct virtio_device *dev, struct pci_bus *bus, struct error *err);
+int virtio_start(struct virtio_device *dev, struct error *err);
+void virtio_stop(struct virtio_device *dev);
+void virtio_destroy(struct virtio_device *dev);
+
+/* For devices. */
+bool virtio_ready(const struct virtio_device *dev);
+void virtio_kick(struct virtio_device *dev);
+void virtio_fail(struct virtio_device *dev);
+void virtio_notify_queue(struct virtio_device *dev, struct queue *q);
+int virtio_drain(struct virtio_device *dev, struct queue *q,
+		 int (*handle)(struct virtio_device *dev, struct chain *chain, u32 *written));
+
+/* For the transport. */
+u64 virtio_features(const struct virtio_device *dev);
+void virtio_reset(struct virtio_device *dev);
+void virtio_intx_update(struct virtio_device *dev);
+
+#endif
