@@ -1,0 +1,59 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+# Runs in the machine, where no hypervisor is loaded: measures each SIDE in turn and prints its figures as
+# "SIDE AREA.NAME TICKS". usage: inside.sh AREA SIDE...   (SIDE: ours, peer)
+set -eu
+
+area=$1
+shift
+
+fail() {
+	echo "bench: $*" >&2
+	exit 1
+}
+
+load() {
+	if [ "$1" = peer ]; then
+		modprobe kvm-intel || fail "kvm-intel does not load"
+		device=/dev/kvm
+	else
+		modprobe vellum || fail "vellum.ko does not load: $(dmesg | tail -n 1)"
+		device=/dev/vellum
+	fi
+	[ -c "$device" ] || fail "$device is not there"
+}
+
+unload() {
+	if [ "$1" = peer ]; then
+		rmmod kvm_intel kvm || fail "kvm-intel does not unload"
+	else
+		rmmod vellum || fail "vellum.ko does not unload"
+	fi
+}
+
+measure() {
+	case $area in
+	exit)
+		VELLUM_DEVICE=$device exit_bench
+		;;
+	boot)
+		# shellcheck disable=SC2016
+		boot_bench vellum run --device "$device" --kernel /lab/guest/vmlinuz --initrd /lab/guest/initrd \
+			--mem 256M --append 'quiet nokaslr guest.cmd="echo vellum-bench-$((40+2))"'
+		;;
+	*)
+		fail "no area '$area'"
+		;;
+	esac
+}
+
+# Neither side pays for the first read of what both use; without KASLR the guest does the same work each time.
+cat /lab/guest/vmlinuz /lab/guest/initrd "$(command -v vellum)" >/dev/null
+vellum version >/dev/null
+
+for side in "$@"; do
+	load "$side"
+	measure >/tmp/figures || fail "measuring on $device failed: $(cat /tmp/figures)"
+	unload "$side"
+	sed "s/^/$side /" /tmp/figures
+done

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Guards KVM_SET_GUEST_DEBUG: single step, hardware breakpoints and watchpoints, software
+ * breakpoints, that none of it is visible to the guest, and that hostile values do no harm.
+ * QEMU's AMD-V machine does not intercept #DB and #BP: stepping alone works there. Bochs takes
+ * the trap of TF and of the monitor trap flag right after VM entry, before any instruction, so a
+ * step never gets ahead on the VT-x machine, whoever the hypervisor is.
+ */
+#include "kselftest_harness.h"
+#include "long.h"
+#include "tvm.h"
+
+FIXTURE(dbg) {
+	struct tvm vm;
+	struct tvcpu cpu;
+};
+
+FIXTURE_SETUP(dbg)
+{
+	g_debug_watched = 0;
+	tvm_start(&self->vm, &self->cpu, TVM_IRQCHIP, g_debug_code);
+}
+
+FIXTURE_TEARDOWN(dbg)
+{
+	tvcpu_destroy(&self->cpu);
+	tvm_destroy(&self->vm);
+}
+
+static long debug(struct tvcpu *cpu, uint32_t control, uint64_t addr0, uint64_t dr7)
+{
+	struct kvm_guest_debug dbg = { .control = control };
+
+	dbg.arch.debugreg[0] = addr0;
+	dbg.arch.debugreg[7] = dr7;
+	return tvm_ioctl_p(cpu->fd, KVM_SET_GUEST_DEBUG, &dbg);
+}
+
+static void skip_int3(struct tvcpu *cpu)
+{
+	struct kvm_regs regs;
+
+	tvcpu_get_regs(cpu, &regs);
+	regs.rip = (uintptr_t)g_debug_store;
+	tvcpu_set_regs(cpu, &regs);
+}
+
+TEST_F(dbg, single_step)
+{
+	struct kvm_debug_exit_arch *arch = &self->cpu.run->debug.arch;
+	unsigned int i;
+
+	for (i = 1; i <= 3; i++) {
+		ASSERT_EQ(0, debug(&self->cpu,
+				   KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP, 0, 0));
+		tvm_expect_exit(&self->cpu, KVM_EXIT_DEBUG);
+		EXPECT_EQ(DB_VECTOR, arch->exception);
+		if (tvm_host_is_intel() && arch->pc == (uintptr_t)g_debug_code)
+			SKIP(return, "this machine traps before the first instruction");
+		EXPECT_EQ((uintptr_t)g_debug_code + i, arch->pc);
+		EXPECT_TRUE(arch->dr6 & BIT64(14));	/* BS */
+	}
+}
+
+/* The trap flag the host uses is the host's: the guest's RFLAGS come back without it. */
+TEST_F(dbg, single_step_leaves_no_trace)
+{
+	struct kvm_regs regs;
+
+	ASSERT_EQ(0, debug(&self->cpu, KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP, 0, 0));
+	tvm_expect_exit(&self->cpu, KVM_EXIT_DEBUG);
+	tvcpu_get_regs(&self->cpu, &regs);
+	EXPECT_FALSE(regs.rflags & X86_RFLAGS_TF);
+	ASSERT_EQ(0, debug(&self->cpu, 0, 0, 0));
+	skip_int3(&self->cpu);
+	EXPECT_EQ(9, tvm_sync(&self->cpu));
+}
+
+TEST_F(dbg, hardware_breakpoint)
+{
+	struct kvm_debug_exit_arch *arch = &self->cpu.run->debug.arch;
+
+	if (!tvm_host_is_intel())
+		SKIP(return, "not intercepted by this machine");
+	ASSERT_EQ(0, debug(&self->cpu, KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_USE_HW_BP,
+			   (uintptr_t)g_debug_hw, 0x402));
+	tvm_expect_exit(&self->cpu, KVM_EXIT_DEBUG);
+	EXPECT_EQ(DB_VECTOR, arch->exception);
+	EXPECT_EQ((uintptr_t)g_debug_hw, arch->pc);
+	EXPECT_EQ(1, arch->dr6 & 0xf);
+}
+
+TEST_F(dbg, watchpoint)
+{
+	struct kvm_debug_exit_arch *arch = &self->cpu.run->debug.arch;
+
+	if (!tvm_host_is_intel())
+		SKIP(return, "not intercepted by this machine");
+	skip_int3(&self->cpu);
+	ASSERT_EQ(0, debug(&self->cpu, KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_USE_HW_BP,
+			   (uintptr_t)&g_debug_watched, 0x402 | 0xd0000));
+	tvm_expect_exit(&self->cpu, KVM_EXIT_DEBUG);
+	EXPECT_EQ((uintptr_t)g_debug_after_store, arch->pc);
+	EXPECT_EQ(1, arch->dr6 & 0xf);
+	EXPECT_EQ(7, g_debug_watched);
+	ASSERT_EQ(0, debug(&self->cpu, 0, 0, 0));
+	EXPECT_EQ(9, tvm_sync(&self->cpu));
+}
+
+TEST_F(dbg, software_breakpoint)
+{
+	struct kvm_debug_exit_arch *arch = &self->cpu.run->debug.arch;
+
+	if (!tvm_host_is_intel())
+		SKIP(return, "not intercepted by this machine");
+	ASSERT_EQ(0, debug(&self->cpu, KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_USE_SW_BP, 0, 0));
+	tvm_expect_exit(&self->cpu, KVM_EXIT_DEBUG);
+	EXPECT_EQ(BP_VECTOR, arch->exception);
+	EXPECT_EQ((uintptr_t)g_debug_int3, arch->pc);
+	skip_int3(&self->cpu);
+	EXPECT_EQ(9, tvm_sync(&self->cpu));
+}
+
+static volatile unsigned int breakpoints;
+
+static void on_bp(struct g_frame *frame)
+{
+	breakpoints++;
+}
+
+/* Without KVM_GUESTDBG_USE_SW_BP an INT3 is the guest's. */
+TEST_F(dbg, guest_keeps_its_int3)
+{
+	g_handlers[BP_VECTOR] = on_bp;
+	EXPECT_EQ(9, tvm_sync(&self->cpu));
+	EXPECT_EQ(1, breakpoints);
+}
+
+TEST_F(dbg, hostile)
+{
+	/* stock KVM ignores control bits it does not know */
+	debug(&self->cpu, KVM_GUESTDBG_ENABLE | BIT64(31), 0, 0);
+	debug(&self->cpu, BIT64(14), 0, 0);
+	/* a breakpoint address in the kernel's half must not reach the host's own registers */
+	debug(&self->cpu, KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_USE_HW_BP, 0x8000000000000000,
+	      -1ULL);
+	debug(&self->cpu, 0, 0, 0);
+	skip_int3(&self->cpu);
+	EXPECT_EQ(9, tvm_sync(&self->cpu));
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Guards the results of hypercalls: an unknown number answers -KVM_ENOSYS and the guest goes on
+ * after the instruction; KVM_HC_KICK_CPU and KVM_HC_VAPIC_POLL_IRQ succeed.
+ */
+#include <linux/kvm_para.h>
+
+#include "kselftest_harness.h"
+#include "tvm.h"
+
+static volatile long result;
+
+static void guest_unknown(void)
+{
+	result = g_hypercall(0x7fff, 1, 2, 3, 4);
+	g_sync(1);
+}
+
+TEST(unknown_number)
+{
+	struct tvcpu cpu;
+	struct tvm vm;
+
+	tvm_start(&vm, &cpu, TVM_IRQCHIP, guest_unknown);
+	EXPECT_EQ(1, tvm_sync(&cpu));
+	EXPECT_EQ(-KVM_ENOSYS, result);
+}
+
+static void guest_poll_irq(void)
+{
+	result = g_hypercall(KVM_HC_VAPIC_POLL_IRQ, 0, 0, 0, 0);
+	g_sync(1);
+}
+
+TEST(vapic_poll_irq)
+{
+	struct tvcpu cpu;
+	struct tvm vm;
+
+	tvm_start(&vm, &cpu, TVM_IRQCHIP, guest_poll_irq);
+	EXPECT_EQ(1, tvm_sync(&cpu));
+	EXPECT_EQ(0, result);
+}
+
+static void guest_kick(void)
+{
+	result = g_hypercall(KVM_HC_KICK_CPU, 0, 0, 0, 0);
+	g_sync(1);
+	result = g_hypercall(KVM_HC_KICK_CPU, 0, 0xffff, 0, 0);	/* no such APIC id: harmless */
+	g_sync(2);
+}
+
+TEST(kick_cpu)
+{
+	struct tvm_cpuid cpuid;
+	struct tvcpu cpu;
+	struct tvm vm;
+
+	tvm_start(&vm, &cpu, TVM_IRQCHIP, guest_kick);
+	tvm_supported_cpuid(&vm, &cpuid);
+	if (!tvm_cpuid_find(&cpuid, KVM_CPUID_FEATURES, 0) ||
+	    !(tvm_cpuid_find(&cpuid, KVM_CPUID_FEATURES, 0)->eax & (1 << KVM_FEATURE_PV_UNHALT)))
+		SKIP(return, "PV_UNHALT is not offered");
+	EXPECT_EQ(1, tvm_sync(&cpu));
+	EXPECT_EQ(0, result);
+	EXPECT_EQ(2, tvm_sync(&cpu));
+}
+
+TEST_HARNESS_MAIN

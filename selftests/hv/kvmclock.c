@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Guards kvmclock: the structure appears where the guest asks, its time is monotonic, runs at the
+ * host's rate and near KVM_GET_CLOCK, wall clock is the host's, and hostile addresses do no harm.
+ */
+#include <linux/kvm_para.h>
+#include <time.h>
+
+#include "kselftest_harness.h"
+#include "tvm.h"
+
+#define CLOCK_GPA	(TVM_FREE_GPA + 0x20)
+#define WALL_GPA	(TVM_FREE_GPA + 0x100)
+
+/* Documentation/virt/kvm/x86/msr.rst */
+struct time_info {
+	uint32_t version;
+	uint32_t pad0;
+	uint64_t tsc_timestamp;
+	uint64_t system_time;
+	uint32_t tsc_to_system_mul;
+	int8_t tsc_shift;
+	uint8_t flags;
+	uint8_t pad[2];
+} __attribute__((packed, aligned(4)));
+
+static volatile uint64_t now_ns;
+
+static uint64_t scale(uint64_t delta, uint32_t mul, int8_t shift)
+{
+	if (shift < 0)
+		delta >>= -shift;
+	else
+		delta <<= shift;
+	return (__uint128_t)delta * mul >> 32;
+}
+
+static uint64_t read_clock(void)
+{
+	volatile struct time_info *ti = (void *)CLOCK_GPA;
+	uint32_t version;
+	uint64_t ns;
+
+	do {
+		version = ti->version;
+		asm volatile("lfence" : : : "memory");
+		ns = ti->system_time + scale(g_rdtsc() - ti->tsc_timestamp,
+					     ti->tsc_to_system_mul, ti->tsc_shift);
+		asm volatile("lfence" : : : "memory");
+	} while (version & 1 || version != ti->version);
+	return ns;
+}
+
+static void guest_clock(void)
+{
+	g_wrmsr(MSR_KVM_SYSTEM_TIME_NEW, CLOCK_GPA | 1);
+	for (;;) {
+		now_ns = read_clock();
+		g_sync(1);
+	}
+}
+
+static void guest_monotonic(void)
+{
+	uint64_t last = 0, now;
+	int i;
+
+	g_wrmsr(MSR_KVM_SYSTEM_TIME_NEW, CLOCK_GPA | 1);
+	for (i = 0; i < 3000; i++) {
+		now = read_clock();
+		G_ASSERT(now >= last);
+		last = now;
+		if (i % 100 == 0)
+			g_sync(1);
+	}
+	g_sync(2);
+}
+
+static void guest_wall(void)
+{
+	g_wrmsr(MSR_KVM_WALL_CLOCK_NEW, WALL_GPA);
+	g_sync(1);
+}
+
+static volatile uint64_t bad_value;
+static volatile unsigned int gp_faults;
+
+static void on_gp(struct g_frame *frame)
+{
+	gp_faults++;
+	frame->rip += 2;
+}
+
+static void guest_bad_address(void)
+{
+	g_handlers[GP_VECTOR] = on_gp;
+	for (;;) {
+		g_wrmsr(MSR_KVM_SYSTEM_TIME_NEW, bad_value);
+		g_sync(1);
+		g_wrmsr(MSR_KVM_WALL_CLOCK_NEW, bad_value);
+		g_sync(2);
+	}
+}
+
+FIXTURE(clock) {
+	struct tvm vm;
+	struct tvcpu cpu;
+};
+
+FIXTURE_SETUP(clock)
+{
+	tvm_start(&self->vm, &self->cpu, TVM_IRQCHIP, guest_clock);
+}
+
+FIXTURE_TEARDOWN(clock)
+{
+	tvcpu_destroy(&self->cpu);
+	tvm_destroy(&self->vm);
+}
+
+TEST_F(clock, offered)
+{
+	struct tvm_cpuid cpuid;
+	struct kvm_cpuid_entry2 *e;
+
+	tvm_supported_cpuid(&self->vm, &cpuid);
+	e = tvm_cpuid_find(&cpuid, KVM_CPUID_FEATURES, 0);
+	ASSERT_NE(NULL, e);
+	EXPECT_TRUE(e->eax & 1 << KVM_FEATURE_CLOCKSOURCE2);
+}
+
+TEST_F(clock, close_to_the_host)
+{
+	struct kvm_clock_data before, after;
+
+	EXPECT_EQ(1, tvm_sync(&self->cpu));
+	ASSERT_EQ(0, tvm_ioctl_p(self->vm.fd, KVM_GET_CLOCK, &before));
+	EXPECT_EQ(1, tvm_sync(&self->cpu));
+	ASSERT_EQ(0, tvm_ioctl_p(self->vm.fd, KVM_GET_CLOCK, &after));
+	/* 2 ms either way: the two are read by different code at different times */
+	EXPECT_GE(now_ns + 2000000, before.clock);
+	EXPECT_LE(now_ns, after.clock + 2000000);
+}
+
+TEST_F(clock, rate)
+{
+	struct timespec a, b;
+	uint64_t guest, host;
+
+	EXPECT_EQ(1, tvm_sync(&self->cpu));
+	clock_gettime(CLOCK_MONOTONIC, &a);
+	guest = now_ns;
+	usleep(100000);
+	EXPECT_EQ(1, tvm_sync(&self->cpu));
+	clock_gettime(CLOCK_MONOTONIC, &b);
+	guest = now_ns - guest;
+	host = (b.tv_sec - a.tv_sec) * 1000000000ULL + b.tv_nsec - a.tv_nsec;
+	EXPECT_GT(guest, host / 2);
+	EXPECT_LT(guest, host * 2);
+}
+
+TEST_F(clock, monotonic)
+{
+	uint32_t ret;
+
+	tvcpu_long_mode(&self->cpu, guest_monotonic);
+	do {
+		ret = tvm_sync(&self->cpu);
+		usleep(200);
+	} while (ret == 1);
+	EXPECT_EQ(2, ret);
+}
+
+/* KVM_SET_CLOCK moves the guest's time. */
+TEST_F(clock, set)
+{
+	struct kvm_clock_data clock = { .clock = 1ULL << 45 };
+
+	EXPECT_EQ(1, tvm_sync(&self->cpu));
+	ASSERT_EQ(0, tvm_ioctl_p(self->vm.fd, KVM_SET_CLOCK, &clock));
+	EXPECT_EQ(1, tvm_sync(&self->cpu));
+	EXPECT_GE(now_ns, 1ULL << 45);
+	EXPECT_LT(now_ns, (1ULL << 45) + 10000000000ULL);
+}
+
+TEST_F(clock, wall)
+{
+	struct {
+		uint32_t version, sec, nsec;
+	} *wall = (void *)(self->vm.ram + WALL_GPA);
+	struct kvm_clock_data clock;
+	int64_t boot;
+
+	tvcpu_long_mode(&self->cpu, guest_wall);
+	EXPECT_EQ(1, tvm_sync(&self->cpu));
+	EXPECT_EQ(0, wall->version & 1);
+	ASSERT_EQ(0, tvm_ioctl_p(self->vm.fd, KVM_GET_CLOCK, &clock));
+	boot = time(NULL) - clock.clock / 1000000000;
+	EXPECT_LE(labs((int64_t)wall->sec - boot), 2);
+}
+
+TEST_F(clock, hostile_addresses)
+{
+	static const uint64_t bad[] = {
+		TVM_HOLE_GPA | 1, (BIT64(51) - 4096) | 1, TVM_RAM_SIZE - 4 + 1, -1ULL, 0x2003,
+	};
+	unsigned int i;
+
+	tvcpu_long_mode(&self->cpu, guest_bad_address);
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		bad_value = bad[i];
+		EXPECT_EQ(1, tvm_sync(&self->cpu));
+		EXPECT_EQ(2, tvm_sync(&self->cpu));
+	}
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Guards the local APIC timer of the in-kernel irqchip: one-shot, periodic and TSC-deadline
+ * interrupts, in xAPIC and x2APIC mode, counted in the guest; masking, reprogramming, and that
+ * a deadline in the past fires at once.
+ */
+#include "kselftest_harness.h"
+#include "tvm.h"
+
+#define VECTOR		0x50
+#define SHORT_COUNT	200000		/* APIC clock ticks: 0.2 ms at KVM's 1 GHz */
+
+static volatile unsigned int hits;
+static volatile int x2apic;
+
+static uint32_t apic_read(unsigned int off)
+{
+	return x2apic ? g_rdmsr(X2APIC_MSR(off)) : g_apic_read(off);
+}
+
+static void apic_write(unsigned int off, uint32_t val)
+{
+	if (x2apic)
+		g_wrmsr(X2APIC_MSR(off), val);
+	else
+		g_apic_write(off, val);
+}
+
+static void on_timer(struct g_frame *frame)
+{
+	hits++;
+	apic_write(APIC_EOI, 0);
+}
+
+static void apic_setup(void)
+{
+	g_handlers[VECTOR] = on_timer;
+	if (x2apic)
+		g_wrmsr(MSR_IA32_APICBASE, g_rdmsr(MSR_IA32_APICBASE) | APICBASE_X2APIC);
+	apic_write(APIC_SVR, APIC_SVR_ENABLE | 0xff);
+	apic_write(APIC_TDCR, APIC_TDR_DIV_1);
+}
+
+/* Lets the guest sleep until @n interrupts have come. */
+static void wait_hits(unsigned int n)
+{
+	while (hits < n)
+		g_sti_hlt();
+}
+
+static void guest_oneshot(void)
+{
+	unsigned int i;
+
+	apic_setup();
+	apic_write(APIC_LVTT, VECTOR);
+	for (i = 1; i <= 5; i++) {
+		apic_write(APIC_TMICT, SHORT_COUNT);
+		wait_hits(i);
+		G_ASSERT(apic_read(APIC_TMCCT) == 0);
+	}
+	g_sync(hits);
+}
+
+static void guest_periodic(void)
+{
+	apic_setup();
+	apic_write(APIC_LVTT, VECTOR | APIC_LVT_PERIODIC);
+	apic_write(APIC_TMICT, SHORT_COUNT);
+	wait_hits(8);
+	apic_write(APIC_TMICT, 0);		/* stops it */
+	g_sync(1);
+	hits = 0;
+	g_sti();
+	g_sync(2);
+	g_cli();
+	G_ASSERT(hits <= 1);			/* at most the one that was pending */
+	g_sync(3);
+}
+
+static void guest_counts_down(void)
+{
+	uint32_t a, b, i;
+
+	apic_setup();
+	apic_write(APIC_LVTT, VECTOR | APIC_LVT_MASKED);
+	apic_write(APIC_TMICT, 0xffffffff);
+	a = apic_read(APIC_TMCCT);
+	for (i = 0; i < 1000; i++)
+		g_pause();
+	b = apic_read(APIC_TMCCT);
+	G_ASSERT(a > b && b > 0);
+	g_sync(1);
+}
+
+static void guest_deadline(void)
+{
+	unsigned int i;
+
+	apic_setup();
+	apic_write(APIC_LVTT, VECTOR | APIC_LVT_DEADLINE);
+	for (i = 1; i <= 5; i++) {
+		g_wrmsr(MSR_IA32_TSC_DEADLINE, g_rdtsc() + 100000);
+		wait_hits(i);
+		G_ASSERT(g_rdmsr(MSR_IA32_TSC_DEADLINE) == 0);
+	}
+	/* in the past: at once */
+	g_wrmsr(MSR_IA32_TSC_DEADLINE, 1);
+	wait_hits(6);
+	/* zero disarms */
+	g_wrmsr(MSR_IA32_TSC_DEADLINE, g_rdtsc() + 50000000);
+	g_wrmsr(MSR_IA32_TSC_DEADLINE, 0);
+	G_ASSERT(g_rdmsr(MSR_IA32_TSC_DEADLINE) == 0);
+	g_sync(hits);
+}
+
+/* The guest does not sleep: the interrupt must break into a running loop. */
+static void guest_busy(void)
+{
+	apic_setup();
+	apic_write(APIC_LVTT, VECTOR);
+	apic_write(APIC_TMICT, SHORT_COUNT);
+	g_sti();
+	while (!hits)
+		g_pause();
+	g_cli();
+	g_sync(hits);
+}
+
+static void guest_masked(void)
+{
+	uint64_t end;
+
+	apic_setup();
+	apic_write(APIC_LVTT, VECTOR | APIC_LVT_MASKED);
+	apic_write(APIC_TMICT, 1000);
+	end = g_rdtsc() + 3000000;
+	g_sti();
+	while (g_rdtsc() < end)
+		g_pause();
+	g_cli();
+	g_sync(100 + hits);
+}
+
+FIXTURE(timer) {
+	struct tvm vm;
+	struct tvcpu cpu;
+};
+
+FIXTURE_VARIANT(timer) {
+	int x2apic;
+};
+
+FIXTURE_VARIANT_ADD(timer, xapic) { .x2apic = 0 };
+FIXTURE_VARIANT_ADD(timer, x2apic) { .x2apic = 1 };
+
+FIXTURE_SETUP(timer)
+{
+	x2apic = variant->x2apic;
+	tvm_start(&self->vm, &self->cpu, TVM_IRQCHIP, guest_oneshot);
+}
+
+FIXTURE_TEARDOWN(timer)
+{
+	tvcpu_destroy(&self->cpu);
+	tvm_destroy(&self->vm);
+}
+
+TEST_F(timer, oneshot)
+{
+	EXPECT_EQ(5, tvm_sync(&self->cpu));
+}
+
+TEST_F(timer, periodic)
+{
+	tvcpu_long_mode(&self->cpu, guest_periodic);
+	EXPECT_EQ(1, tvm_sync(&self->cpu));
+	EXPECT_EQ(2, tvm_sync(&self->cpu));
+	usleep(5000);
+	EXPECT_EQ(3, tvm_sync(&self->cpu));
+}
+
+TEST_F(timer, counts_down)
+{
+	tvcpu_long_mode(&self->cpu, guest_counts_down);
+	EXPECT_EQ(1, tvm_sync(&self->cpu));
+}
+
+TEST_F(timer, tsc_deadline)
+{
+	struct tvm_cpuid cpuid;
+
+	if (!tvm_cap(&self->vm, KVM_CAP_TSC_DEADLINE_TIMER))
+		SKIP(return, "no KVM_CAP_TSC_DEADLINE_TIMER");
+	tvm_supported_cpuid(&self->vm, &cpuid);
+	tvm_cpuid_find(&cpuid, 1, 0)->ecx |= CPUID_1_ECX_TSC_DEADLINE;
+	TVM_MUST(self->cpu.fd, KVM_SET_CPUID2, &cpuid);
+	tvcpu_long_mode(&self->cpu, guest_deadline);
+	EXPECT_EQ(6, tvm_sync(&self->cpu));
+}
+
+TEST_F(timer, interrupts_a_busy_guest)
+{
+	tvcpu_long_mode(&self->cpu, guest_busy);
+	EXPECT_EQ(1, tvm_sync(&self->cpu));
+}
+
+TEST_F(timer, masked)
+{
+	tvcpu_long_mode(&self->cpu, guest_masked);
+	EXPECT_EQ(100, tvm_sync(&self->cpu));
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Guards MSRs: GET/SET_MSRS lists and how far they get, values that must be refused, every MSR of
+ * the index list readable, guest and host agreeing on the switched ones (SYSCALL, SYSENTER, GS,
+ * TSC_AUX), #GP for what does not exist, and that host MSRs survive a guest that changes its own.
+ */
+#include <sys/syscall.h>
+
+#include "kselftest_harness.h"
+#include "tvm.h"
+
+#define NON_CANONICAL	0x4000000000000000ULL	/* with 4 and with 5 level paging */
+
+static volatile uint32_t msr_nr;
+static volatile uint64_t msr_val;
+static volatile unsigned int gp_faults;
+
+static void skip_two_bytes(struct g_frame *frame)
+{
+	gp_faults++;
+	frame->rip += 2;		/* RDMSR and WRMSR */
+	frame->rax = 0xbad;
+	frame->rdx = 0;
+}
+
+static void guest_read(void)
+{
+	g_handlers[GP_VECTOR] = skip_two_bytes;
+	for (;;) {
+		msr_val = g_rdmsr(msr_nr);
+		g_sync(1);
+	}
+}
+
+static void guest_write(void)
+{
+	g_handlers[GP_VECTOR] = skip_two_bytes;
+	for (;;) {
+		g_wrmsr(msr_nr, msr_val);
+		g_sync(2);
+	}
+}
+
+FIXTURE(msr) {
+	struct tvm vm;
+	struct tvcpu cpu;
+};
+
+FIXTURE_SETUP(msr)
+{
+	tvm_start(&self->vm, &self->cpu, TVM_IRQCHIP, guest_read);
+}
+
+FIXTURE_TEARDOWN(msr)
+{
+	EXPECT_EQ(1, tvm_sync(&self->cpu) > 0);
+	tvcpu_destroy(&self->cpu);
+	tvm_destroy(&self->vm);
+}
+
+/* Values for MSRs the guest owns whole: host sets, guest reads, guest writes, host gets. */
+static const struct {
+	uint32_t index;
+	uint64_t val;
+} owned[] = {
+	{ MSR_STAR, 0x0023001000000000 },
+	{ MSR_LSTAR, 0xffffffff81001234 },
+	{ MSR_CSTAR, 0xffffffff81005678 },
+	{ MSR_SYSCALL_MASK, 0x47700 },
+	{ MSR_KERNEL_GS_BASE, 0xffff888012345000 },
+	{ MSR_FS_BASE, 0x00007f0012345000 },
+	{ MSR_GS_BASE, 0xffff888000042000 },
+	{ MSR_IA32_SYSENTER_CS, 0x10 },
+	{ MSR_IA32_SYSENTER_ESP, 0xfffffe0000001000 },
+	{ MSR_IA32_SYSENTER_EIP, 0xffffffff81009abc },
+	{ MSR_IA32_PAT, 0x0007040600070406 },
+};
+
+/* AMD's SYSENTER MSRs hold 32 bits. */
+static uint64_t owned_val(unsigned int i)
+{
+	if (tvm_host_is_intel() || owned[i].index > MSR_IA32_SYSENTER_EIP)
+		return owned[i].val;
+	return (uint32_t)owned[i].val;
+}
+
+TEST_F(msr, host_to_guest)
+{
+	unsigned int i;
+	uint64_t val;
+
+	for (i = 0; i < sizeof(owned) / sizeof(owned[0]); i++) {
+		val = owned_val(i);
+		EXPECT_EQ(1, tvcpu_msr(&self->cpu, owned[i].index, val));
+		EXPECT_EQ(val, tvcpu_get_msr(&self->cpu, owned[i].index));
+		msr_nr = owned[i].index;
+		EXPECT_EQ(1, tvm_sync(&self->cpu));
+		EXPECT_EQ(val, msr_val)
+			TH_LOG("MSR %#x", owned[i].index);
+	}
+	EXPECT_EQ(0, gp_faults);
+}
+
+TEST_F(msr, guest_to_host)
+{
+	unsigned int i;
+	uint64_t val;
+
+	tvcpu_long_mode(&self->cpu, guest_write);
+	for (i = 0; i < sizeof(owned) / sizeof(owned[0]); i++) {
+		val = owned_val(i);
+		msr_nr = owned[i].index;
+		msr_val = val;
+		EXPECT_EQ(2, tvm_sync(&self->cpu));
+		EXPECT_EQ(val, tvcpu_get_msr(&self->cpu, owned[i].index))
+			TH_LOG("MSR %#x", owned[i].index);
+	}
+	EXPECT_EQ(0, gp_faults);
+	/* the host still has its own SYSCALL entry and GS base: this call proves it */
+	EXPECT_EQ(getpid(), syscall(SYS_getpid));
+}
+
+TEST_F(msr, guest_unknown_is_gp)
+{
+	msr_nr = MSR_UNKNOWN;
+	EXPECT_EQ(1, tvm_sync(&self->cpu));
+	EXPECT_EQ(1, gp_faults);
+	EXPECT_EQ(0xbad, msr_val);
+	tvcpu_long_mode(&self->cpu, guest_write);
+	EXPECT_EQ(2, tvm_sync(&self->cpu));
+	EXPECT_EQ(2, gp_faults);
+}
+
+TEST_F(msr, guest_bad_value_is_gp)
+{
+	static const struct {
+		uint32_t index;
+		uint64_t val;
+		int native;	/* checked by the CPU, and QEMU's AMD-V checks nothing */
+	} bad[] = {
+		{ MSR_LSTAR, NON_CANONICAL, 1 },
+		{ MSR_FS_BASE, NON_CANONICAL, 1 },
+		{ MSR_KERNEL_GS_BASE, NON_CANONICAL, 1 },
+		{ MSR_EFER, BIT64(63), 0 },
+		{ MSR_EFER, 0, 0 },			/* LME off while paging */
+		{ MSR_IA32_PAT, 0x0202020202020202, 0 },
+		{ MSR_IA32_APICBASE, BIT64(62), 0 },
+	};
+	unsigned int i;
+
+	tvcpu_long_mode(&self->cpu, guest_write);
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		if (bad[i].native && !tvm_host_is_intel())
+			continue;
+		gp_faults = 0;
+		msr_nr = bad[i].index;
+		msr_val = bad[i].val;
+		EXPECT_EQ(2, tvm_sync(&self->cpu));
+		EXPECT_EQ(1, gp_faults)
+			TH_LOG("MSR %#x = %#llx", bad[i].index, (long long)bad[i].val);
+	}
+}
+
+/* KVM_SET_MSRS stops at the first refusal and says how many were done. */
+TEST_F(msr, lists)
+{
+	struct {
+		struct kvm_msrs head;
+		struct kvm_msr_entry entry[3];
+	} list = {
+		.head.nmsrs = 3,
+		.entry = {
+			{ .index = MSR_LSTAR, .data = 0x1000 },
+			{ .index = MSR_UNKNOWN, .data = 1 },
+			{ .index = MSR_CSTAR, .data = 0x2000 },
+		},
+	};
+	uint64_t cstar = tvcpu_get_msr(&self->cpu, MSR_CSTAR);
+
+	EXPECT_EQ(1, tvm_ioctl_p(self->cpu.fd, KVM_SET_MSRS, &list));
+	EXPECT_EQ(0x1000, tvcpu_get_msr(&self->cpu, MSR_LSTAR));
+	EXPECT_EQ(cstar, tvcpu_get_msr(&self->cpu, MSR_CSTAR));
+	EXPECT_EQ(1, tvm_ioctl_p(self->cpu.fd, KVM_GET_MSRS, &list));
+	list.head.nmsrs = 0;
+	EXPECT_EQ(0, tvm_ioctl_p(self->cpu.fd, KVM_SET_MSRS, &list));
+	EXPECT_EQ(0, tvm_ioctl_p(self->cpu.fd, KVM_GET_MSRS, &list));
+	list.head.nmsrs = 0xffffffff;
+	EXPECT_EQ(-E2BIG, tvm_ioctl_p(self->cpu.fd, KVM_GET_MSRS, &list));
+	EXPECT_EQ(-E2BIG, tvm_ioctl_p(self->cpu.fd, KVM_SET_MSRS, &list));
+}
+
+TEST_F(msr, host_bad_values)
+{
+	EXPECT_EQ(0, tvcpu_msr(&self->cpu, MSR_LSTAR, NON_CANONICAL));
+	EXPECT_EQ(0, tvcpu_msr(&self->cpu, MSR_GS_BASE, NON_CANONICAL));
+	EXPECT_EQ(0, tvcpu_msr(&self->cpu, MSR_EFER, BIT64(63)));
+	EXPECT_EQ(0, tvcpu_msr(&self->cpu, MSR_IA32_PAT, 0x02));
+	EXPECT_EQ(0, tvcpu_msr(&self->cpu, MSR_IA32_APICBASE, BIT64(62)));
+	EXPECT_EQ(0, tvcpu_msr(&self->cpu, MSR_UNKNOWN, 0));
+}
+
+TEST_F(msr, every_listed_one_is_readable)
+{
+	struct {
+		struct kvm_msr_list head;
+		uint32_t index[1024];
+	} list = { .head.nmsrs = 1024 };
+	uint32_t i;
+
+	ASSERT_EQ(0, tvm_ioctl_p(self->vm.dev, KVM_GET_MSR_INDEX_LIST, &list));
+	for (i = 0; i < list.head.nmsrs; i++) {
+		struct {
+			struct kvm_msrs head;
+			struct kvm_msr_entry entry;
+		} one = { .head.nmsrs = 1, .entry.index = list.index[i] };
+
+		EXPECT_EQ(1, tvm_ioctl_p(self->cpu.fd, KVM_GET_MSRS, &one))
+			TH_LOG("MSR %#x", list.index[i]);
+	}
+}
+
+/* What is read can be written back: save and restore by the list must work. */
+TEST_F(msr, save_and_restore)
+{
+	struct {
+		struct kvm_msr_list head;
+		uint32_t index[1024];
+	} list = { .head.nmsrs = 1024 };
+	uint32_t i;
+	long ret;
+
+	ASSERT_EQ(0, tvm_ioctl_p(self->vm.dev, KVM_GET_MSR_INDEX_LIST, &list));
+	for (i = 0; i < list.head.nmsrs; i++) {
+		ret = tvcpu_msr(&self->cpu, list.index[i],
+				tvcpu_get_msr(&self->cpu, list.index[i]));
+		EXPECT_EQ(1, ret)
+			TH_LOG("MSR %#x", list.index[i]);
+	}
+}
+
+TEST_F(msr, tsc)
+{
+	uint64_t before, now;
+
+	msr_nr = MSR_IA32_TSC;
+	EXPECT_EQ(1, tvm_sync(&self->cpu));
+	before = msr_val;
+	EXPECT_EQ(1, tvm_sync(&self->cpu));
+	EXPECT_GT(msr_val, before);
+	/* a large step set by the host is seen by the guest */
+	EXPECT_EQ(1, tvcpu_msr(&self->cpu, MSR_IA32_TSC, before + (1ULL << 50)));
+	EXPECT_EQ(1, tvm_sync(&self->cpu));
+	EXPECT_GE(msr_val, before + (1ULL << 50));
+	now = tvcpu_get_msr(&self->cpu, MSR_IA32_TSC);
+	EXPECT_GE(now, msr_val);
+	EXPECT_LT(now - msr_val, 1ULL << 40);
+}
+
+TEST_F(msr, tsc_adjust)
+{
+	uint64_t tsc;
+
+	msr_nr = MSR_IA32_TSC;
+	EXPECT_EQ(1, tvm_sync(&self->cpu));
+	tsc = msr_val;
+	tvcpu_long_mode(&self->cpu, guest_write);
+	msr_nr = MSR_IA32_TSC_ADJUST;
+	msr_val = 1ULL << 48;
+	EXPECT_EQ(2, tvm_sync(&self->cpu));
+	tvcpu_long_mode(&self->cpu, guest_read);
+	EXPECT_EQ(1, tvm_sync(&self->cpu));
+	EXPECT_EQ(1ULL << 48, msr_val);
+	msr_nr = MSR_IA32_TSC;
+	EXPECT_EQ(1, tvm_sync(&self->cpu));
+	EXPECT_GE(msr_val, tsc + (1ULL << 48));
+}
+
+TEST_HARNESS_MAIN
