@@ -207,4 +207,58 @@ TEST(aliased)
 	EXPECT_EQ(0xcafe0001, seen);
 }
 
+/* The longer structure says the same as the shorter one, about the same slots. */
+TEST(region2)
+{
+	struct kvm_userspace_memory_region2 r = {
+		.slot = SLOT, .guest_phys_addr = GPA, .memory_size = SIZE,
+	};
+	struct tvcpu cpu;
+	struct tvm vm;
+	uint32_t *mem = tvm_mem(SIZE);
+
+	tvm_start(&vm, &cpu, 0, guest_read);
+	if (!tvm_cap(&vm, KVM_CAP_USER_MEMORY2))
+		SKIP(return, "no KVM_CAP_USER_MEMORY2");
+	mem[0] = 0x2222;
+	r.userspace_addr = (uintptr_t)mem;
+	ASSERT_EQ(0, tvm_ioctl_p(vm.fd, KVM_SET_USER_MEMORY_REGION2, &r));
+	where = GPA;
+	EXPECT_EQ(1, tvm_sync(&cpu));
+	EXPECT_EQ(0x2222, seen);
+	r.guest_phys_addr = GPA2;
+	ASSERT_EQ(0, tvm_ioctl_p(vm.fd, KVM_SET_USER_MEMORY_REGION2, &r));
+	expect_mmio(&cpu, GPA, 0);
+	EXPECT_EQ(1, tvm_sync(&cpu));
+	where = GPA2;
+	EXPECT_EQ(1, tvm_sync(&cpu));
+	EXPECT_EQ(0x2222, seen);
+	ASSERT_EQ(0, tvm_slot(&vm, SLOT, 0, GPA2, 0, NULL));
+	expect_mmio(&cpu, GPA2, 0);
+}
+
+/* The slots of system management mode are others: outside it nobody sees them. */
+TEST(second_address_space)
+{
+	uint32_t smm = 1 << 16;
+	struct tvcpu cpu;
+	struct tvm vm;
+	uint32_t *mem = tvm_mem(2 * SIZE);
+
+	tvm_start(&vm, &cpu, 0, guest_read);
+	ASSERT_EQ(2, tvm_cap(&vm, KVM_CAP_MULTI_ADDRESS_SPACE));
+	mem[0] = 0x1111;
+	mem[SIZE / 4] = 0x9999;
+	ASSERT_EQ(0, tvm_slot(&vm, SLOT, 0, GPA, SIZE, mem));
+	ASSERT_EQ(0, tvm_slot(&vm, smm | SLOT, 0, GPA, SIZE, mem + SIZE / 4));
+	where = GPA;
+	EXPECT_EQ(1, tvm_sync(&cpu));
+	EXPECT_EQ(0x1111, seen);
+	ASSERT_EQ(0, tvm_slot(&vm, SLOT, 0, GPA, 0, NULL));
+	expect_mmio(&cpu, GPA, 0);
+	EXPECT_EQ(-EEXIST, tvm_slot(&vm, smm | (SLOT + 1), 0, GPA, SIZE, mem));
+	ASSERT_EQ(0, tvm_slot(&vm, smm | SLOT, 0, GPA, 0, NULL));
+	EXPECT_EQ(-EINVAL, tvm_slot(&vm, smm | SLOT, 0, GPA, 0, NULL));
+}
+
 TEST_HARNESS_MAIN

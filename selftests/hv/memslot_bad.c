@@ -129,6 +129,8 @@ TEST_F(slots, numbers)
 
 	EXPECT_EQ(-EINVAL, tvm_slot(vm, max, 0, GPA + SIZE, SIZE, self->mem));
 	EXPECT_EQ(-EINVAL, tvm_slot(vm, 0xffff, 0, GPA + SIZE, SIZE, self->mem));
+	EXPECT_EQ(-EINVAL, tvm_slot(vm, 1 << 16 | max, 0, GPA + SIZE, SIZE, self->mem));
+	EXPECT_EQ(-EINVAL, tvm_slot(vm, 2 << 16, 0, GPA + SIZE, SIZE, self->mem));
 	EXPECT_EQ(-EINVAL, tvm_slot(vm, 0x7fff0000, 0, GPA + SIZE, SIZE, self->mem));
 	EXPECT_EQ(-EINVAL, tvm_slot(vm, 0xffffffff, 0, GPA + SIZE, SIZE, self->mem));
 	EXPECT_EQ(0, tvm_slot(vm, max - 1, 0, GPA + SIZE, SIZE, self->mem));
@@ -153,6 +155,32 @@ TEST_F(slots, pointer)
 {
 	EXPECT_EQ(-EFAULT, tvm_ioctl(self->vm.fd, KVM_SET_USER_MEMORY_REGION, 0x10));
 	EXPECT_EQ(-EFAULT, tvm_ioctl(self->vm.fd, KVM_SET_USER_MEMORY_REGION, -4096UL));
+}
+
+/* KVM_SET_USER_MEMORY_REGION2 checks the same, and the shorter one knows no newer flags. */
+TEST_F(slots, region2)
+{
+	struct kvm_userspace_memory_region2 good = {
+		.slot = SLOT + 1, .guest_phys_addr = GPA + SIZE, .memory_size = SIZE,
+		.userspace_addr = (uintptr_t)self->mem,
+	}, r;
+	int fd = self->vm.fd;
+
+	if (!tvm_cap(&self->vm, KVM_CAP_USER_MEMORY2))
+		SKIP(return, "no KVM_CAP_USER_MEMORY2");
+	EXPECT_EQ(-EINVAL, tvm_slot(&self->vm, SLOT + 1, KVM_MEM_GUEST_MEMFD, GPA + SIZE, SIZE,
+				    self->mem));
+	r = good;
+	r.flags = 1 << 8;
+	EXPECT_EQ(-EINVAL, tvm_ioctl_p(fd, KVM_SET_USER_MEMORY_REGION2, &r));
+	r = good;
+	r.guest_phys_addr++;
+	EXPECT_EQ(-EINVAL, tvm_ioctl_p(fd, KVM_SET_USER_MEMORY_REGION2, &r));
+	r = good;
+	r.guest_phys_addr = GPA;
+	EXPECT_EQ(-EEXIST, tvm_ioctl_p(fd, KVM_SET_USER_MEMORY_REGION2, &r));
+	EXPECT_EQ(-EFAULT, tvm_ioctl(fd, KVM_SET_USER_MEMORY_REGION2, 0x10));
+	EXPECT_EQ(0, tvm_ioctl_p(fd, KVM_SET_USER_MEMORY_REGION2, &good));
 }
 
 TEST_F(slots, dirty_log_arguments)

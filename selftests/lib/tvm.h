@@ -26,6 +26,7 @@
 #include <sys/ioctl.h>
 #include <linux/kvm.h>
 
+#include "abi.h"
 #include "x86.h"
 #include "../guest/guest.h"
 

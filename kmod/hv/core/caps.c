@@ -7,6 +7,7 @@
  */
 #include <linux/cpumask.h>
 
+#include "compat/kvm_abi.h"
 #include "core/caps.h"
 #include "core/ops.h"
 #include "core/vcpu.h"
@@ -67,6 +68,7 @@ static const struct cap_value constant_caps[] = {
 	{ KVM_CAP_SET_IDENTITY_MAP_ADDR, 1 },
 	{ KVM_CAP_ADJUST_CLOCK, KVM_CLOCK_TSC_STABLE | KVM_CLOCK_REALTIME | KVM_CLOCK_HOST_TSC },
 	{ KVM_CAP_INTERNAL_ERROR_DATA, 1 },
+	{ KVM_CAP_MULTI_ADDRESS_SPACE, HV_ADDRESS_SPACES },
 	{ KVM_CAP_VCPU_EVENTS, 1 },
 	{ KVM_CAP_INTR_SHADOW, 1 },
 	{ KVM_CAP_DEBUGREGS, 1 },
@@ -93,6 +95,7 @@ static const struct cap_value constant_caps[] = {
 	{ KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2, HV_DIRTY_PROTECT_FLAGS },
 	{ KVM_CAP_SREGS2, 1 },
 	{ KVM_CAP_EXIT_ON_EMULATION_FAILURE, 1 },
+	{ KVM_CAP_USER_MEMORY2, 1 },
 	{ KVM_CAP_VM_TYPES, BIT(KVM_X86_DEFAULT_VM) },
 };
 

@@ -18,7 +18,8 @@ struct hv_vcpu;
 
 #define HV_MAX_VCPUS	64
 #define HV_MAX_VCPU_ID	(HV_MAX_VCPUS * 4)
-#define HV_MAX_MEMSLOTS	512
+#define HV_MAX_MEMSLOTS	512	/* in each address space */
+#define HV_ADDRESS_SPACES	2	/* HV_AS_* */
 
 #define pr_hv_fmt(fmt)	"vellum: " fmt
 
@@ -31,6 +32,12 @@ struct hv_vcpu;
 enum hv_disposition {
 	HV_USERSPACE	= 0,
 	HV_RESUME	= 1,
+};
+
+/* What a guest-physical address means; numbers of the ABI (bits 31:16 of a slot number). */
+enum hv_address_space {
+	HV_AS_NORMAL	= 0,
+	HV_AS_SMM	= 1,		/* while the vCPU is in system management mode */
 };
 
 /* General registers in the order in which instructions encode them. */

@@ -114,7 +114,10 @@ struct hv_ops {
 	 */
 	int (*set_deadline)(struct hv_vcpu *vcpu, u64 deadline);
 
-	/* TLBs; loaded, before entry. flush_tdp: INVEPT / new ASID; flush_guest: INVVPID. */
+	/*
+	 * TLBs; loaded, before entry. flush_tdp: take the root of vcpu->as, then INVEPT /
+	 * new ASID; flush_guest: INVVPID.
+	 */
 	void (*flush_tdp)(struct hv_vcpu *vcpu);
 	void (*flush_guest)(struct hv_vcpu *vcpu);
 

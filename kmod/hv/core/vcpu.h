@@ -173,6 +173,7 @@ struct hv_vcpu {
 	struct hv_emul *emul;		/* x86/emulate.h */
 
 	/* memory */
+	u8 as;				/* enum hv_address_space; hv_vcpu_set_address_space() */
 	struct hv_memslot *last_slot;	/* hint; valid for slots_generation only */
 	u64 slots_generation;
 	u64 *tdp_cache[HV_TDP_CACHE];	/* zeroed pages to become tables */

@@ -24,15 +24,15 @@ struct hv_routing;
 struct hv_apic_map;
 
 /**
- * struct hv_tdp - the second-level translation of one VM
+ * struct hv_tdp - the second-level translation of one VM, a tree for each address space
  *
  * Faults hold @lock for reading and install leaves by cmpxchg; whoever removes
  * or restricts a mapping holds it for writing and flushes before it lets go.
  */
 struct hv_tdp {
 	rwlock_t lock;
-	u64 *root;			/* top-level table, 4 KiB */
-	u64 root_pa;			/* its physical address */
+	u64 *root[HV_ADDRESS_SPACES];	/* top-level tables, 4 KiB */
+	u64 root_pa[HV_ADDRESS_SPACES];	/* their physical addresses */
 	unsigned int levels;		/* 4, or 5 for NPT on a host with LA57 */
 	/* written under lock (write), tested by faults under lock (read) */
 	long notifier_count;		/* invalidations in progress */
@@ -70,7 +70,7 @@ struct hv_vm {
 
 	struct srcu_struct srcu;	/* memslots, buses, routing */
 	struct mutex slots_lock;	/* writers of memslots and buses */
-	struct hv_memslots __rcu *slots;	/* srcu; memory/memslot.c */
+	struct hv_memslots __rcu *slots[HV_ADDRESS_SPACES];	/* srcu; memory/memslot.c */
 	struct hv_tdp tdp;
 
 	struct hv_iobus __rcu *pio_bus, *mmio_bus;	/* srcu */

@@ -35,6 +35,23 @@ static long enable_cap(void *vm, void *arg)
 
 static long set_memory_region(void *vm, void *arg)
 {
+	const struct kvm_userspace_memory_region *r = arg;
+	struct kvm_userspace_memory_region2 r2 = {
+		.slot = r->slot,
+		.flags = r->flags,
+		.guest_phys_addr = r->guest_phys_addr,
+		.memory_size = r->memory_size,
+		.userspace_addr = r->userspace_addr,
+	};
+
+	/* What only the longer structure can say is unknown here. */
+	if (r->flags & KVM_MEM_GUEST_MEMFD)
+		return -EINVAL;
+	return hv_memslot_set(vm, &r2);
+}
+
+static long set_memory_region2(void *vm, void *arg)
+{
 	return hv_memslot_set(vm, arg);
 }
 
@@ -223,6 +240,7 @@ static const struct hv_ioctl vm_ioctls[] = {
 	{ KVM_GET_DIRTY_LOG, HV_ARG_IN, get_dirty_log },
 	{ KVM_CLEAR_DIRTY_LOG, HV_ARG_IN, clear_dirty_log },
 	{ KVM_SET_USER_MEMORY_REGION, HV_ARG_IN, set_memory_region },
+	{ KVM_SET_USER_MEMORY_REGION2, HV_ARG_IN, set_memory_region2 },
 	{ KVM_CREATE_VCPU, HV_ARG_VALUE, create_vcpu },
 	{ KVM_CHECK_EXTENSION, HV_ARG_VALUE, check_extension },
 	{ KVM_ENABLE_CAP, HV_ARG_IN, enable_cap },

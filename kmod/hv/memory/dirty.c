@@ -20,7 +20,7 @@
 /* The slot that has a log, or ERR_PTR: -EINVAL no such number, -ENOENT none or no log. */
 static struct hv_memslot *dirty_slot(struct hv_vm *vm, u32 number)
 {
-	struct hv_memslot *slot = hv_memslot_by_number(hv_memslots(vm), number);
+	struct hv_memslot *slot = hv_memslot_by_number(vm, number);
 
 	if (IS_ERR(slot))
 		return slot;
@@ -74,7 +74,7 @@ static int dirty_get(struct hv_vm *vm, struct hv_memslot *slot, void __user *bit
 	if (vm->dirty_manual_protect)
 		return dirty_copy_out(slot, bitmap, slot->dirty);
 	if (dirty_take(slot))
-		hv_tdp_write_protect(vm, slot->base_gfn, slot->npages, dirty_scratch(slot));
+		hv_tdp_write_protect(vm, slot, 0, slot->npages, dirty_scratch(slot));
 	err = dirty_copy_out(slot, bitmap, dirty_scratch(slot));
 	if (err)
 		dirty_give_back(slot);
@@ -140,7 +140,7 @@ static int dirty_clear(struct hv_vm *vm, struct hv_memslot *slot,
 	if (copy_from_user(mask, log->dirty_bitmap, BITS_TO_LONGS(log->num_pages) * sizeof(long)))
 		return -EFAULT;
 	if (dirty_clear_bits(slot->dirty + first, mask, log->num_pages))
-		hv_tdp_write_protect(vm, slot->base_gfn + log->first_page, log->num_pages, mask);
+		hv_tdp_write_protect(vm, slot, log->first_page, log->num_pages, mask);
 	return 0;
 }
 

@@ -41,9 +41,9 @@ static void guest_dirtied(struct hv_memslot *slot, u64 gpa, unsigned long len)
 		set_bit(gfn - slot->base_gfn, slot->dirty);
 }
 
-static struct hv_memslot *guest_slot(struct hv_vm *vm, u64 gpa, bool write)
+static struct hv_memslot *guest_slot(struct hv_vcpu *vcpu, u64 gpa, bool write)
 {
-	struct hv_memslot *slot = hv_memslot_find(hv_memslots(vm), gpa >> PAGE_SHIFT);
+	struct hv_memslot *slot = hv_vcpu_memslot(vcpu, gpa >> PAGE_SHIFT);
 
 	if (!slot || (write && slot->flags & KVM_MEM_READONLY))
 		return NULL;
@@ -63,16 +63,17 @@ static void __user *guest_hva(const struct hv_memslot *slot, u64 gpa)
 	return (void __user *)(hv_memslot_hva(slot, gpa >> PAGE_SHIFT) + offset_in_page(gpa));
 }
 
-static int guest_copy(struct hv_vm *vm, u64 gpa, void *buf, unsigned long len, bool write,
+static int guest_copy(struct hv_vcpu *vcpu, u64 gpa, void *buf, unsigned long len, bool write,
 		      guest_copy_fn copy)
 {
+	struct hv_vm *vm = vcpu->vm;
 	int idx, err = 0;
 
 	if (gpa + len < gpa)
 		return -EFAULT;
 	idx = srcu_read_lock(&vm->srcu);
 	while (len && !err) {
-		struct hv_memslot *slot = guest_slot(vm, gpa, write);
+		struct hv_memslot *slot = guest_slot(vcpu, gpa, write);
 		unsigned long n;
 
 		if (!slot) {
@@ -94,16 +95,16 @@ static int guest_copy(struct hv_vm *vm, u64 gpa, void *buf, unsigned long len, b
 
 /**
  * hv_guest_read() - copy from guest-physical memory
- * @vm: the VM of the caller's mm
+ * @vcpu: whose memory, loaded; its task is the caller
  * @gpa: guest-physical address, bytes, any alignment
  * @buf: kernel buffer
  * @len: bytes, may span slots
  *
  * Return: 0 or -EFAULT; on error @buf is partly written.
  */
-int hv_guest_read(struct hv_vm *vm, u64 gpa, void *buf, unsigned long len)
+int hv_guest_read(struct hv_vcpu *vcpu, u64 gpa, void *buf, unsigned long len)
 {
-	return guest_copy(vm, gpa, buf, len, false, guest_copy_in);
+	return guest_copy(vcpu, gpa, buf, len, false, guest_copy_in);
 }
 
 /**
@@ -137,29 +138,29 @@ int hv_guest_read_entry(struct hv_vcpu *vcpu, u64 gpa, u64 *val, unsigned int si
 
 /**
  * hv_guest_write() - copy to guest-physical memory and log the pages as dirty
- * @vm: the VM of the caller's mm
+ * @vcpu: whose memory, loaded; its task is the caller
  * @gpa: guest-physical address, bytes, any alignment
  * @buf: kernel buffer
  * @len: bytes, may span slots
  *
  * Return: 0 or -EFAULT (no slot, a read-only slot, a fault in user memory).
  */
-int hv_guest_write(struct hv_vm *vm, u64 gpa, const void *buf, unsigned long len)
+int hv_guest_write(struct hv_vcpu *vcpu, u64 gpa, const void *buf, unsigned long len)
 {
-	return guest_copy(vm, gpa, (void *)buf, len, true, guest_copy_out);
+	return guest_copy(vcpu, gpa, (void *)buf, len, true, guest_copy_out);
 }
 
 /**
  * hv_guest_clear() - zero guest-physical memory and log the pages as dirty
- * @vm: the VM of the caller's mm
+ * @vcpu: whose memory, loaded; its task is the caller
  * @gpa: guest-physical address, bytes
  * @len: bytes, may span slots
  *
  * Return: 0 or -EFAULT.
  */
-int hv_guest_clear(struct hv_vm *vm, u64 gpa, unsigned long len)
+int hv_guest_clear(struct hv_vcpu *vcpu, u64 gpa, unsigned long len)
 {
-	return guest_copy(vm, gpa, NULL, len, true, guest_copy_zero);
+	return guest_copy(vcpu, gpa, NULL, len, true, guest_copy_zero);
 }
 
 #define GUEST_CMPXCHG(type, hva, old, new)						\
@@ -227,7 +228,7 @@ static int guest_cmpxchg_pinned(unsigned long hva, void *old, const void *new)
 
 /**
  * hv_guest_cmpxchg() - atomic compare-and-exchange in guest-physical memory
- * @vm: the VM of the caller's mm
+ * @vcpu: whose memory, loaded; its task is the caller
  * @gpa: guest-physical address, aligned to @len
  * @old: expected value; what was found if it differs
  * @new: value to store
@@ -237,15 +238,16 @@ static int guest_cmpxchg_pinned(unsigned long hva, void *old, const void *new)
  *
  * Return: 0, -EAGAIN if the memory differed from @old, -EFAULT.
  */
-int hv_guest_cmpxchg(struct hv_vm *vm, u64 gpa, void *old, const void *new, unsigned int len)
+int hv_guest_cmpxchg(struct hv_vcpu *vcpu, u64 gpa, void *old, const void *new, unsigned int len)
 {
+	struct hv_vm *vm = vcpu->vm;
 	struct hv_memslot *slot;
 	int idx, ret = -EFAULT;
 
 	if (!is_power_of_2(len) || len > 16 || !IS_ALIGNED(gpa, len))
 		return -EFAULT;
 	idx = srcu_read_lock(&vm->srcu);
-	slot = guest_slot(vm, gpa, true);
+	slot = guest_slot(vcpu, gpa, true);
 	if (slot) {
 		void __user *hva = guest_hva(slot, gpa);
 
@@ -260,22 +262,23 @@ int hv_guest_cmpxchg(struct hv_vm *vm, u64 gpa, void *old, const void *new, unsi
 
 /**
  * hv_guest_backed() - whether slots back a whole guest-physical range
- * @vm: the VM
+ * @vcpu: whose memory
  * @gpa: guest-physical address, bytes
  * @len: bytes
  * @write: ask for slots that may be written
  *
  * The user addresses behind them may still be unmapped.
  */
-bool hv_guest_backed(struct hv_vm *vm, u64 gpa, unsigned long len, bool write)
+bool hv_guest_backed(struct hv_vcpu *vcpu, u64 gpa, unsigned long len, bool write)
 {
+	struct hv_vm *vm = vcpu->vm;
 	int idx;
 
 	if (gpa + len < gpa)
 		return false;
 	idx = srcu_read_lock(&vm->srcu);
 	while (len) {
-		const struct hv_memslot *slot = guest_slot(vm, gpa, write);
+		const struct hv_memslot *slot = guest_slot(vcpu, gpa, write);
 		unsigned long n;
 
 		if (!slot)
@@ -286,21 +289,4 @@ bool hv_guest_backed(struct hv_vm *vm, u64 gpa, unsigned long len, bool write)
 	}
 	srcu_read_unlock(&vm->srcu, idx);
 	return !len;
-}
-
-/**
- * hv_mark_dirty() - log @gfn as written by someone who used its user mapping
- * @vm: the VM
- * @gfn: guest frame number; nothing happens if no slot holds it
- *
- * Call it after the write.
- */
-void hv_mark_dirty(struct hv_vm *vm, u64 gfn)
-{
-	int idx = srcu_read_lock(&vm->srcu);
-	struct hv_memslot *slot = hv_memslot_find(hv_memslots(vm), gfn);
-
-	if (slot)
-		guest_dirtied(slot, gfn << PAGE_SHIFT, 1);
-	srcu_read_unlock(&vm->srcu, idx);
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Memory slots: KVM_SET_USER_MEMORY_REGION.
+ * Memory slots: KVM_SET_USER_MEMORY_REGION and _REGION2.
  *
- * The set of slots is immutable. A change builds a new set and a new slot
+ * The set of slots of an address space is immutable. A change builds a new set and a new slot
  * object, publishes the set and waits for the readers of the old one. All that
  * can fail happens before the first visible step.
  *
@@ -11,9 +11,11 @@
  * still mapped: it is marked dying (faults then map nothing through it), its
  * mappings are zapped, and only then does the new set replace the old.
  */
+#include <linux/nospec.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 
+#include "core/request.h"
 #include "core/vcpu.h"
 #include "memory/memslot.h"
 #include "memory/tdp.h"
@@ -37,6 +39,7 @@ enum memslot_op {
 /* struct memslot_change - one call of hv_memslot_set(), prepared */
 struct memslot_change {
 	enum memslot_op op;
+	unsigned int as;
 	struct hv_memslot *old;		/* NULL: created */
 	struct hv_memslot *new;		/* NULL: deleted */
 	struct hv_memslots *set;	/* the set to publish */
@@ -70,7 +73,7 @@ struct hv_memslot *hv_memslot_find(struct hv_memslots *slots, u64 gfn)
 
 struct hv_memslot *hv_vcpu_memslot(struct hv_vcpu *vcpu, u64 gfn)
 {
-	struct hv_memslots *slots = hv_memslots(vcpu->vm);
+	struct hv_memslots *slots = hv_memslots(vcpu->vm, vcpu->as);
 	struct hv_memslot *slot;
 
 	/* The hint belongs to this set, so its slot is alive as long as the set is. */
@@ -85,13 +88,24 @@ struct hv_memslot *hv_vcpu_memslot(struct hv_vcpu *vcpu, u64 gfn)
 	return slot;
 }
 
-struct hv_memslot *hv_memslot_by_number(struct hv_memslots *slots, u32 number)
+void hv_vcpu_set_address_space(struct hv_vcpu *vcpu, enum hv_address_space as)
 {
-	unsigned int i, id = number & MEMSLOT_ID_MASK;
+	if (vcpu->as == as)
+		return;
+	vcpu->as = as;
+	vcpu->slots_generation = 0;	/* the hint is a slot of the other space */
+	/* Takes the other root. Its translations were not kept up to date meanwhile. */
+	hv_request(vcpu, HV_REQ_TDP_FLUSH);
+}
 
-	/* There is one address space: number 0. */
-	if (number >> MEMSLOT_ID_BITS || id >= HV_MAX_MEMSLOTS)
+struct hv_memslot *hv_memslot_by_number(struct hv_vm *vm, u32 number)
+{
+	unsigned int i, as = number >> MEMSLOT_ID_BITS, id = number & MEMSLOT_ID_MASK;
+	struct hv_memslots *slots;
+
+	if (as >= HV_ADDRESS_SPACES || id >= HV_MAX_MEMSLOTS)
 		return ERR_PTR(-EINVAL);
+	slots = hv_memslots(vm, array_index_nospec(as, HV_ADDRESS_SPACES));
 	for (i = 0; i < slots->count; i++)
 		if (slots->slot[i]->id == id)
 			return slots->slot[i];
@@ -105,7 +119,7 @@ static bool memslot_user_range_ok(unsigned long hva, u64 size)
 }
 
 /* What can be said of @r without looking at the slots that exist. */
-static int memslot_check(const struct kvm_userspace_memory_region *r)
+static int memslot_check(const struct kvm_userspace_memory_region2 *r)
 {
 	u64 limit = hv_tdp_gfn_limit() << PAGE_SHIFT;
 
@@ -123,7 +137,7 @@ static int memslot_check(const struct kvm_userspace_memory_region *r)
 
 /* enum memslot_op, or -errno */
 static int memslot_classify(const struct hv_memslot *old,
-			    const struct kvm_userspace_memory_region *r)
+			    const struct kvm_userspace_memory_region2 *r)
 {
 	u64 npages = r->memory_size >> PAGE_SHIFT;
 
@@ -161,7 +175,7 @@ static unsigned long *memslot_alloc_dirty(const struct hv_vm *vm, u64 npages)
 }
 
 static struct hv_memslot *memslot_alloc(const struct hv_vm *vm, const struct hv_memslot *old,
-					const struct kvm_userspace_memory_region *r)
+					const struct kvm_userspace_memory_region2 *r)
 {
 	struct hv_memslot *slot = kzalloc(sizeof(*slot), GFP_KERNEL_ACCOUNT);
 
@@ -172,6 +186,7 @@ static struct hv_memslot *memslot_alloc(const struct hv_vm *vm, const struct hv_
 	slot->hva = r->userspace_addr;
 	slot->flags = r->flags;
 	slot->id = r->slot & MEMSLOT_ID_MASK;
+	slot->as = r->slot >> MEMSLOT_ID_BITS;
 	if (!(slot->flags & KVM_MEM_LOG_DIRTY_PAGES))
 		return slot;
 	/* A slot that moves keeps its log. */
@@ -231,15 +246,17 @@ static struct hv_memslots *memslots_rebuild(const struct hv_memslots *from,
 }
 
 /* Decide and allocate; changes nothing that others see. */
-static int memslot_prepare(struct hv_vm *vm, const struct kvm_userspace_memory_region *r,
+static int memslot_prepare(struct hv_vm *vm, const struct kvm_userspace_memory_region2 *r,
 			   struct memslot_change *c)
 {
-	struct hv_memslots *slots = hv_memslots(vm);
+	struct hv_memslots *slots;
 	int op;
 
-	c->old = hv_memslot_by_number(slots, r->slot);
+	c->old = hv_memslot_by_number(vm, r->slot);
 	if (IS_ERR(c->old))
 		return PTR_ERR(c->old);
+	c->as = array_index_nospec(r->slot >> MEMSLOT_ID_BITS, HV_ADDRESS_SPACES);
+	slots = hv_memslots(vm, c->as);
 	op = memslot_classify(c->old, r);
 	if (op < 0)
 		return op;
@@ -267,26 +284,26 @@ static void memslot_kill(struct hv_vm *vm, struct hv_memslot *slot)
 	write_lock(&vm->tdp.lock);
 	slot->dying = true;
 	write_unlock(&vm->tdp.lock);
-	hv_tdp_zap_slot(vm, slot->base_gfn, slot->npages);
+	hv_tdp_zap_slot(vm, slot);
 }
 
 /* The dirty log was switched; every fault uses @new already. */
 static void memslot_log_switched(struct hv_vm *vm, const struct hv_memslot *new)
 {
 	if (!new->dirty)	/* large pages may come back */
-		hv_tdp_zap_slot(vm, new->base_gfn, new->npages);
+		hv_tdp_zap_slot(vm, new);
 	else if (!vm->dirty_initially_set)
-		hv_tdp_write_protect(vm, new->base_gfn, new->npages, NULL);
+		hv_tdp_write_protect(vm, new, 0, new->npages, NULL);
 }
 
 /* Cannot fail. */
 static void memslot_commit(struct hv_vm *vm, struct memslot_change *c)
 {
-	struct hv_memslots *old_set = hv_memslots(vm);
+	struct hv_memslots *old_set = hv_memslots(vm, c->as);
 
 	if (c->op == MEMSLOT_DELETE || c->op == MEMSLOT_MOVE)
 		memslot_kill(vm, c->old);
-	rcu_assign_pointer(vm->slots, c->set);
+	rcu_assign_pointer(vm->slots[c->as], c->set);
 	synchronize_srcu_expedited(&vm->srcu);
 	if (c->op == MEMSLOT_FLAGS)
 		memslot_log_switched(vm, c->new);
@@ -295,7 +312,7 @@ static void memslot_commit(struct hv_vm *vm, struct memslot_change *c)
 }
 
 /**
- * hv_memslot_set() - KVM_SET_USER_MEMORY_REGION: create, move, delete, change flags
+ * hv_memslot_set() - KVM_SET_USER_MEMORY_REGION2: create, move, delete, change flags
  * @vm: the VM, alive, of the caller's mm
  * @region: as user space gave it
  *
@@ -306,7 +323,7 @@ static void memslot_commit(struct hv_vm *vm, struct memslot_change *c)
  * userspace_addr or KVM_MEM_READONLY, or deletion of what is not there; -EEXIST
  * if the range overlaps another slot; -ENOMEM. On error nothing has changed.
  */
-int hv_memslot_set(struct hv_vm *vm, const struct kvm_userspace_memory_region *region)
+int hv_memslot_set(struct hv_vm *vm, const struct kvm_userspace_memory_region2 *region)
 {
 	struct memslot_change change = { .op = MEMSLOT_SAME };
 	int err = memslot_check(region);
@@ -321,22 +338,27 @@ int hv_memslot_set(struct hv_vm *vm, const struct kvm_userspace_memory_region *r
 	return err;
 }
 
-/* The empty set; generation 0 is what a vCPU without a hint has. */
+/* Empty sets; generation 0 is what a vCPU without a hint has. */
 int hv_memslots_init(struct hv_vm *vm)
 {
-	struct hv_memslots *set = memslots_alloc(0);
+	unsigned int as;
 
-	if (!set)
-		return -ENOMEM;
-	set->generation = 1;
-	RCU_INIT_POINTER(vm->slots, set);
+	for (as = 0; as < HV_ADDRESS_SPACES; as++) {
+		struct hv_memslots *set = memslots_alloc(0);
+
+		if (!set) {
+			hv_memslots_destroy(vm);
+			return -ENOMEM;
+		}
+		set->generation = 1;
+		RCU_INIT_POINTER(vm->slots[as], set);
+	}
 	return 0;
 }
 
-/* No vCPU, notifier or ioctl can look any more. */
-void hv_memslots_destroy(struct hv_vm *vm)
+static void memslots_destroy(struct hv_vm *vm, unsigned int as)
 {
-	struct hv_memslots *set = rcu_dereference_protected(vm->slots, true);
+	struct hv_memslots *set = rcu_dereference_protected(vm->slots[as], true);
 	unsigned int i;
 
 	if (!set)
@@ -344,5 +366,14 @@ void hv_memslots_destroy(struct hv_vm *vm)
 	for (i = 0; i < set->count; i++)
 		memslot_free(set->slot[i], NULL);
 	kvfree(set);
-	RCU_INIT_POINTER(vm->slots, NULL);
+	RCU_INIT_POINTER(vm->slots[as], NULL);
+}
+
+/* No vCPU, notifier or ioctl can look any more. */
+void hv_memslots_destroy(struct hv_vm *vm)
+{
+	unsigned int as;
+
+	for (as = 0; as < HV_ADDRESS_SPACES; as++)
+		memslots_destroy(vm, as);
 }

@@ -7,6 +7,7 @@
 #include <linux/mm.h>
 #include <linux/srcu.h>
 
+#include "compat/kvm_abi.h"
 #include "core/vm.h"
 
 /**
@@ -15,7 +16,8 @@
  * @npages: length, 4 KiB pages
  * @hva: user address of the first page, in vm->mm
  * @flags: KVM_MEM_*
- * @id: KVM's slot number
+ * @id: KVM's slot number, without the address space
+ * @as: enum hv_address_space
  * @dying: being deleted or moved: nothing may be mapped through it any more.
  *	Set once under tdp.lock (write), tested under it (read)
  * @dirty: one bit a page, with KVM_MEM_LOG_DIRTY_PAGES; set with set_bit().
@@ -27,6 +29,7 @@ struct hv_memslot {
 	unsigned long hva;
 	u32 flags;
 	u16 id;
+	u8 as;
 	bool dying;
 	unsigned long *dirty;
 };
@@ -41,24 +44,31 @@ struct hv_memslots {
 int hv_memslots_init(struct hv_vm *vm);
 void hv_memslots_destroy(struct hv_vm *vm);
 
-/* KVM_SET_USER_MEMORY_REGION. Takes vm->slots_lock. Errors as Documentation/virt/kvm/api.rst. */
-int hv_memslot_set(struct hv_vm *vm, const struct kvm_userspace_memory_region *region);
+/* KVM_SET_USER_MEMORY_REGION2. Takes vm->slots_lock. Errors as Documentation/virt/kvm/api.rst. */
+int hv_memslot_set(struct hv_vm *vm, const struct kvm_userspace_memory_region2 *region);
 
 /* All below: inside srcu_read_lock(&vm->srcu) or under vm->slots_lock. */
-static inline struct hv_memslots *hv_memslots(struct hv_vm *vm)
+static inline struct hv_memslots *hv_memslots(struct hv_vm *vm, unsigned int as)
 {
-	return srcu_dereference_check(vm->slots, &vm->srcu, lockdep_is_held(&vm->slots_lock));
+	return srcu_dereference_check(vm->slots[as], &vm->srcu,
+				      lockdep_is_held(&vm->slots_lock));
 }
 
 struct hv_memslot *hv_memslot_find(struct hv_memslots *slots, u64 gfn);	/* NULL: none */
-/* with a per-vCPU hint; only for the vCPU's own task */
+/* In the address space the vCPU is in, with a hint; only for the vCPU's own task. */
 struct hv_memslot *hv_vcpu_memslot(struct hv_vcpu *vcpu, u64 gfn);
 
 /*
  * The slot that a user's number (address space in bits 31:16) names.
  * ERR_PTR(-EINVAL): no such number or address space; NULL: not in use.
  */
-struct hv_memslot *hv_memslot_by_number(struct hv_memslots *slots, u32 number);
+struct hv_memslot *hv_memslot_by_number(struct hv_vm *vm, u32 number);
+
+/*
+ * The vCPU enters or leaves system management mode: from its next entry on it sees the
+ * memory of @as. Its own task, loaded.
+ */
+void hv_vcpu_set_address_space(struct hv_vcpu *vcpu, enum hv_address_space as);
 
 static inline bool hv_memslot_holds(const struct hv_memslot *slot, u64 gfn)
 {

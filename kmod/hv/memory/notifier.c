@@ -42,14 +42,17 @@ static bool notifier_overlap(const struct hv_memslot *slot, unsigned long start,
 static bool notifier_zap(struct hv_vm *vm, unsigned long start, unsigned long end, bool may_sleep)
 {
 	struct tdp_zap z = { .vm = vm, .may_sleep = may_sleep };
-	struct hv_memslots *slots = hv_memslots(vm);
 	unsigned int i;
 	u64 gfn, gfn_end;
 
 	INIT_LIST_HEAD(&z.freed);
-	for (i = 0; i < slots->count; i++)
-		if (notifier_overlap(slots->slot[i], start, end, &gfn, &gfn_end))
-			tdp_zap_range(&z, gfn, gfn_end);
+	for (z.as = 0; z.as < HV_ADDRESS_SPACES; z.as++) {
+		struct hv_memslots *slots = hv_memslots(vm, z.as);
+
+		for (i = 0; i < slots->count; i++)
+			if (notifier_overlap(slots->slot[i], start, end, &gfn, &gfn_end))
+				tdp_zap_range(&z, gfn, gfn_end);
+	}
 	tdp_zap_finish(&z);
 	return z.zapped;
 }
@@ -84,13 +87,13 @@ static void notifier_end(struct mmu_notifier *mn, const struct mmu_notifier_rang
 }
 
 /* Is a leaf in [gfn, end) accessed; with @clear, no longer. tdp.lock held for reading. */
-static bool tdp_young(struct hv_tdp *tdp, u64 gfn, u64 end, bool clear)
+static bool tdp_young(struct hv_tdp *tdp, unsigned int as, u64 gfn, u64 end, bool clear)
 {
 	bool young = false;
 
 	while (gfn < end) {
 		unsigned int level = tdp->levels;
-		u64 *entry = tdp_entry(tdp->root, gfn, level);
+		u64 *entry = tdp_entry(tdp->root[as], gfn, level);
 		u64 old = READ_ONCE(*entry);
 
 		while (tdp_present(old) && !tdp_is_leaf(old, level)) {
@@ -112,15 +115,18 @@ static bool tdp_young(struct hv_tdp *tdp, u64 gfn, u64 end, bool clear)
 static bool notifier_age(struct hv_vm *vm, unsigned long start, unsigned long end, bool clear)
 {
 	int idx = srcu_read_lock(&vm->srcu);
-	struct hv_memslots *slots = hv_memslots(vm);
 	bool young = false;
-	unsigned int i;
+	unsigned int i, as;
 	u64 gfn, gfn_end;
 
 	read_lock(&vm->tdp.lock);
-	for (i = 0; i < slots->count; i++)
-		if (notifier_overlap(slots->slot[i], start, end, &gfn, &gfn_end))
-			young |= tdp_young(&vm->tdp, gfn, gfn_end, clear);
+	for (as = 0; as < HV_ADDRESS_SPACES; as++) {
+		struct hv_memslots *slots = hv_memslots(vm, as);
+
+		for (i = 0; i < slots->count; i++)
+			if (notifier_overlap(slots->slot[i], start, end, &gfn, &gfn_end))
+				young |= tdp_young(&vm->tdp, as, gfn, gfn_end, clear);
+	}
 	read_unlock(&vm->tdp.lock);
 	srcu_read_unlock(&vm->srcu, idx);
 	return young;

@@ -18,6 +18,7 @@
 
 #include "core/request.h"
 #include "core/vcpu.h"
+#include "memory/memslot.h"
 #include "memory/tdp.h"
 #include "memory/tdp_int.h"
 
@@ -116,13 +117,18 @@ u64 *tdp_table_alloc(void)
 int hv_tdp_init(struct hv_vm *vm)
 {
 	struct hv_tdp *tdp = &vm->tdp;
+	unsigned int as;
 
 	rwlock_init(&tdp->lock);
 	tdp->levels = hv_tdp_bits.levels;
-	tdp->root = tdp_table_alloc();
-	if (!tdp->root)
-		return -ENOMEM;
-	tdp->root_pa = __pa(tdp->root) | hv_tdp_bits.encrypt;
+	for (as = 0; as < HV_ADDRESS_SPACES; as++) {
+		tdp->root[as] = tdp_table_alloc();
+		if (!tdp->root[as]) {
+			hv_tdp_destroy(vm);
+			return -ENOMEM;
+		}
+		tdp->root_pa[as] = __pa(tdp->root[as]) | hv_tdp_bits.encrypt;
+	}
 	return 0;
 }
 
@@ -200,10 +206,10 @@ static void tdp_zap_entry(struct tdp_zap *z, u64 *entry, unsigned int level)
  * Entries on the way to @gfn, from the root down to a leaf or a hole.
  * Return: the level it ended at; path[level] is its entry.
  */
-static unsigned int tdp_descend(const struct hv_tdp *tdp, u64 gfn, u64 **path)
+static unsigned int tdp_descend(const struct hv_tdp *tdp, unsigned int as, u64 gfn, u64 **path)
 {
 	unsigned int level = tdp->levels;
-	u64 *table = tdp->root;
+	u64 *table = tdp->root[as];
 
 	for (;;) {
 		u64 entry;
@@ -236,7 +242,7 @@ static void tdp_prune(struct tdp_zap *z, u64 **path, unsigned int level)
 static void tdp_zap_step(struct tdp_zap *z)
 {
 	u64 *path[TDP_MAX_LEVELS + 1];
-	unsigned int level = tdp_descend(&z->vm->tdp, z->gfn, path);
+	unsigned int level = tdp_descend(&z->vm->tdp, z->as, z->gfn, path);
 	u64 *entry = path[level];
 
 	if (level == 1) {
@@ -266,9 +272,9 @@ void tdp_zap_range(struct tdp_zap *z, u64 gfn, u64 end)
 	}
 }
 
-static void tdp_zap_locked(struct hv_vm *vm, u64 gfn, u64 end)
+static void tdp_zap_locked(struct hv_vm *vm, unsigned int as, u64 gfn, u64 end)
 {
-	struct tdp_zap z = { .vm = vm, .free_tables = true, .may_sleep = true };
+	struct tdp_zap z = { .vm = vm, .as = as, .free_tables = true, .may_sleep = true };
 
 	INIT_LIST_HEAD(&z.freed);
 	write_lock(&vm->tdp.lock);
@@ -277,26 +283,29 @@ static void tdp_zap_locked(struct hv_vm *vm, u64 gfn, u64 end)
 	write_unlock(&vm->tdp.lock);
 }
 
-void hv_tdp_zap_slot(struct hv_vm *vm, u64 base_gfn, u64 npages)
+void hv_tdp_zap_slot(struct hv_vm *vm, const struct hv_memslot *slot)
 {
 	lockdep_assert_held(&vm->slots_lock);
-	tdp_zap_locked(vm, base_gfn, base_gfn + npages);
+	tdp_zap_locked(vm, slot->as, slot->base_gfn, slot->base_gfn + slot->npages);
 }
 
 void tdp_zap_all(struct hv_vm *vm)
 {
-	tdp_zap_locked(vm, 0, hv_tdp_gfn_limit());
+	unsigned int as;
+
+	for (as = 0; as < HV_ADDRESS_SPACES; as++)
+		tdp_zap_locked(vm, as, 0, hv_tdp_gfn_limit());
 }
 
-void tdp_drop(struct hv_vm *vm, u64 gfn, unsigned int level)
+void tdp_drop(struct hv_vm *vm, unsigned int as, u64 gfn, unsigned int level)
 {
-	struct tdp_zap z = { .vm = vm };
+	struct tdp_zap z = { .vm = vm, .as = as };
 	u64 *path[TDP_MAX_LEVELS + 1];
 
 	INIT_LIST_HEAD(&z.freed);
 	write_lock(&vm->tdp.lock);
 	/* somebody may have been faster: only what is at or below @level goes */
-	if (tdp_descend(&vm->tdp, gfn, path) <= level && tdp_present(*path[level]))
+	if (tdp_descend(&vm->tdp, as, gfn, path) <= level && tdp_present(*path[level]))
 		tdp_zap_entry(&z, path[level], level);
 	tdp_zap_finish(&z);
 	write_unlock(&vm->tdp.lock);
@@ -317,7 +326,7 @@ static void tdp_protect_leaf(struct tdp_zap *z, u64 *entry)
 static void tdp_protect_step(struct tdp_zap *z, u64 base, const unsigned long *bitmap)
 {
 	u64 *path[TDP_MAX_LEVELS + 1];
-	unsigned int level = tdp_descend(&z->vm->tdp, z->gfn, path);
+	unsigned int level = tdp_descend(&z->vm->tdp, z->as, z->gfn, path);
 	u64 *entry = path[level];
 	u64 stop;
 
@@ -336,17 +345,19 @@ static void tdp_protect_step(struct tdp_zap *z, u64 base, const unsigned long *b
 /**
  * hv_tdp_write_protect() - make the next write to each page fault
  * @vm: the VM, slots_lock held
- * @base_gfn: first guest frame number
+ * @slot: in which slot
+ * @first: first page in the slot
  * @npages: length
- * @bitmap: only the pages whose bit is set, bit 0 is @base_gfn; NULL: all
+ * @bitmap: only the pages whose bit is set, bit 0 is @first; NULL: all
  *
  * Leaves larger than 4K are dropped: they come back small while there is a log.
  * Returns after a flush, if one was needed.
  */
-void hv_tdp_write_protect(struct hv_vm *vm, u64 base_gfn, u64 npages,
-			  const unsigned long *bitmap)
+void hv_tdp_write_protect(struct hv_vm *vm, const struct hv_memslot *slot, u64 first,
+			  u64 npages, const unsigned long *bitmap)
 {
-	struct tdp_zap z = { .vm = vm, .gfn = base_gfn, .end = base_gfn + npages,
+	u64 base = slot->base_gfn + first;
+	struct tdp_zap z = { .vm = vm, .as = slot->as, .gfn = base, .end = base + npages,
 			     .may_sleep = true };
 
 	lockdep_assert_held(&vm->slots_lock);
@@ -354,11 +365,11 @@ void hv_tdp_write_protect(struct hv_vm *vm, u64 base_gfn, u64 npages,
 	write_lock(&vm->tdp.lock);
 	while (z.gfn < z.end) {
 		if (bitmap) {
-			z.gfn = base_gfn + find_next_bit(bitmap, npages, z.gfn - base_gfn);
+			z.gfn = base + find_next_bit(bitmap, npages, z.gfn - base);
 			if (z.gfn >= z.end)
 				break;
 		}
-		tdp_protect_step(&z, base_gfn, bitmap);
+		tdp_protect_step(&z, base, bitmap);
 		tdp_zap_relax(&z);
 	}
 	tdp_zap_finish(&z);
@@ -379,8 +390,11 @@ static void tdp_free_tree(u64 *table, unsigned int level)
 
 void hv_tdp_destroy(struct hv_vm *vm)
 {
-	if (!vm->tdp.root)
-		return;
-	tdp_free_tree(vm->tdp.root, vm->tdp.levels);
-	vm->tdp.root = NULL;
+	unsigned int as;
+
+	for (as = 0; as < HV_ADDRESS_SPACES; as++) {
+		if (vm->tdp.root[as])
+			tdp_free_tree(vm->tdp.root[as], vm->tdp.levels);
+		vm->tdp.root[as] = NULL;
+	}
 }

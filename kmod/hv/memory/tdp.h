@@ -6,6 +6,8 @@
 #include "core/hv.h"
 #include "core/vm.h"
 
+struct hv_memslot;
+
 int hv_tdp_init(struct hv_vm *vm);
 void hv_tdp_destroy(struct hv_vm *vm);			/* NULL-safe; no vCPU can run any more */
 void hv_tdp_vcpu_destroy(struct hv_vcpu *vcpu);		/* frees the vCPU's spare tables */
@@ -35,10 +37,13 @@ enum hv_tdp_result hv_tdp_fault(struct hv_vcpu *vcpu, const struct hv_tdp_violat
 int hv_handle_tdp_violation(struct hv_vcpu *vcpu, const struct hv_tdp_violation *v);
 
 /* Under vm->slots_lock; each flushes before it returns. */
-void hv_tdp_zap_slot(struct hv_vm *vm, u64 base_gfn, u64 npages);
-/* @bitmap: only the pages whose bit is set (bit 0: @base_gfn); NULL: all. Drops huge leaves. */
-void hv_tdp_write_protect(struct hv_vm *vm, u64 base_gfn, u64 npages,
-			  const unsigned long *bitmap);
+void hv_tdp_zap_slot(struct hv_vm *vm, const struct hv_memslot *slot);
+/*
+ * Pages [@first, @first + @npages) of @slot. @bitmap: only those whose bit is set (bit 0:
+ * @first); NULL: all. Drops huge leaves.
+ */
+void hv_tdp_write_protect(struct hv_vm *vm, const struct hv_memslot *slot, u64 first,
+			  u64 npages, const unsigned long *bitmap);
 
 /* Wait until no vCPU of @vm can use a translation removed before the call. */
 void hv_tdp_flush(struct hv_vm *vm);

@@ -53,7 +53,7 @@ static bool tdp_allows(u64 entry, const struct tdp_fault *f)
 static bool tdp_fix_leaf(struct hv_tdp *tdp, struct hv_memslot *slot, const struct tdp_fault *f)
 {
 	unsigned int level = tdp->levels;
-	u64 *entry = tdp_entry(tdp->root, f->gfn, level);
+	u64 *entry = tdp_entry(tdp->root[slot->as], f->gfn, level);
 	u64 old = READ_ONCE(*entry), new;
 
 	for (; tdp_present(old) && !tdp_is_leaf(old, level); old = READ_ONCE(*entry)) {
@@ -177,7 +177,7 @@ static enum tdp_step tdp_install(struct hv_vcpu *vcpu, struct tdp_fault *f, u64 
 {
 	struct hv_tdp *tdp = &vcpu->vm->tdp;
 	unsigned int level = tdp->levels;
-	u64 *entry = tdp_entry(tdp->root, f->gfn, level);
+	u64 *entry = tdp_entry(tdp->root[vcpu->as], f->gfn, level);
 
 	while (level > leaf_level) {
 		u64 e = READ_ONCE(*entry);
@@ -311,7 +311,7 @@ static enum hv_tdp_result tdp_overcome(struct hv_vcpu *vcpu, const struct tdp_fa
 	case TDP_TABLES:
 		return tdp_refill(vcpu);
 	case TDP_CONFLICT:
-		tdp_drop(vcpu->vm, f->gfn, f->conflict);
+		tdp_drop(vcpu->vm, vcpu->as, f->gfn, f->conflict);
 		return HV_TDP_MAPPED;
 	default:
 		return HV_TDP_ERROR;

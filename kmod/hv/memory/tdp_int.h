@@ -61,6 +61,7 @@ u64 *tdp_table_alloc(void);
 /**
  * struct tdp_zap - removing or restricting mappings under tdp.lock (write)
  * @vm: whose
+ * @as: in which address space
  * @gfn: next frame to look at
  * @end: first frame not to look at
  * @free_tables: free the tables that become empty, too
@@ -69,11 +70,12 @@ u64 *tdp_table_alloc(void);
  * @flush: something was taken away since the last flush
  * @freed: tables to free after the next flush, by page->lru
  *
- * One structure may serve several ranges in turn; tdp_zap_finish() flushes
+ * One structure may serve several ranges, of several spaces, in turn; tdp_zap_finish() flushes
  * and frees, and must be called before the lock is released.
  */
 struct tdp_zap {
 	struct hv_vm *vm;
+	unsigned int as;
 	u64 gfn, end;
 	bool free_tables, may_sleep;
 	bool zapped, flush;
@@ -84,8 +86,8 @@ void tdp_zap_range(struct tdp_zap *z, u64 gfn, u64 end);
 void tdp_zap_finish(struct tdp_zap *z);
 
 /* Take the lock and remove what is at @level for @gfn, a leaf or a table with all below it. */
-void tdp_drop(struct hv_vm *vm, u64 gfn, unsigned int level);
-/* Every mapping and table; the root stays. Takes the lock. */
+void tdp_drop(struct hv_vm *vm, unsigned int as, u64 gfn, unsigned int level);
+/* Every mapping and table; the roots stay. Takes the lock. */
 void tdp_zap_all(struct hv_vm *vm);
 
 #endif /* VELLUM_MEMORY_TDP_INT_H */

@@ -16,8 +16,15 @@ enum npf_error {
 
 void svm_flush_tdp(struct hv_vcpu *vcpu)
 {
+	struct hv_svm *svm = to_svm(vcpu);
+	u64 root = vcpu->vm->tdp.root_pa[vcpu->as];
+
+	if (svm->vmcb->control.nested_cr3 != root) {
+		svm->vmcb->control.nested_cr3 = root;
+		svm_mark_dirty(vcpu, SVM_CLEAN_NPT);
+	}
 	/* A new ASID has no translations; the old one's are never used again. */
-	to_svm(vcpu)->asid_generation = 0;
+	svm->asid_generation = 0;
 }
 
 void svm_flush_guest(struct hv_vcpu *vcpu)

@@ -123,7 +123,7 @@ void svm_vmcb_init(struct hv_svm *svm)
 	control->msrpm_base_pa = __pa(svm->msrpm);
 	control->int_ctl = V_INTR_MASKING_MASK;
 	control->nested_ctl = SVM_NESTED_CTL_NP_ENABLE;
-	control->nested_cr3 = vcpu->vm->tdp.root_pa;
+	control->nested_cr3 = vcpu->vm->tdp.root_pa[vcpu->as];
 	svm->vmcb->save.g_pat = vcpu->msr.pat;
 	control->clean = 0;
 }

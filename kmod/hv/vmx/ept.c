@@ -51,9 +51,9 @@ void vmx_vpid_free(struct hv_vmx *vmx)
 	vmx->vpid = VPID_NONE;
 }
 
-u64 vmx_eptp(struct hv_vm *vm)
+u64 vmx_eptp(struct hv_vcpu *vcpu)
 {
-	u64 eptp = vm->tdp.root_pa | VMX_EPTP_MT_WB | VMX_EPTP_PWL_4;
+	u64 eptp = vcpu->vm->tdp.root_pa[vcpu->as] | VMX_EPTP_MT_WB | VMX_EPTP_PWL_4;
 
 	if (vmx_caps.ept_vpid & VMX_EPT_AD_BIT)
 		eptp |= VMX_EPTP_AD_ENABLE_BIT;
@@ -62,10 +62,17 @@ u64 vmx_eptp(struct hv_vm *vm)
 
 void vmx_flush_tdp(struct hv_vcpu *vcpu)
 {
+	struct hv_vmx *vmx = to_vmx(vcpu);
+	u64 eptp = vmx_eptp(vcpu);
 	int ret;
 
+	/* Another address space: what was cached of it when it was last used is old. */
+	if (eptp != vmx->eptp) {
+		vmx->eptp = eptp;
+		vmcs_write64(EPT_POINTER, eptp);
+	}
 	if (vmx_caps.ept_vpid & VMX_EPT_EXTENT_CONTEXT_BIT)
-		ret = vmx_invept(VMX_EPT_EXTENT_CONTEXT, to_vmx(vcpu)->eptp);
+		ret = vmx_invept(VMX_EPT_EXTENT_CONTEXT, eptp);
 	else
 		ret = vmx_invept(VMX_EPT_EXTENT_GLOBAL, 0);
 	if (ret)

@@ -249,7 +249,7 @@ static int vmx_vcpu_create(struct hv_vcpu *vcpu)
 		return -ENOMEM;
 	}
 	vmx->vmcs_pa = __pa(vmx->vmcs);
-	vmx->eptp = vmx_eptp(vcpu->vm);
+	vmx->eptp = vmx_eptp(vcpu);
 	vmx_msr_bitmap_init(vmx);
 	vmx_vpid_alloc(vmx);
 	/* A new VMCS must be cleared once before it is loaded. */

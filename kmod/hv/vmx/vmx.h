@@ -207,7 +207,7 @@ void vmx_requeue(struct hv_vmx *vmx);		/* after an exit: what was being delivere
 /* ept.c */
 int vmx_vpid_alloc(struct hv_vmx *vmx);
 void vmx_vpid_free(struct hv_vmx *vmx);
-u64 vmx_eptp(struct hv_vm *vm);
+u64 vmx_eptp(struct hv_vcpu *vcpu);
 void vmx_flush_tdp(struct hv_vcpu *vcpu);
 void vmx_flush_guest(struct hv_vcpu *vcpu);
 void vmx_flush_all(void);		/* this CPU, just after VMXON */

@@ -88,7 +88,7 @@ int hv_pdptrs_load(struct hv_vcpu *vcpu, u64 cr3)
 	u64 pdptr[ARRAY_SIZE(vcpu->pdptr)];
 	unsigned int i;
 
-	if (hv_guest_read(vcpu->vm, cr3 & CR3_PAE_BASE, pdptr, sizeof(pdptr)))
+	if (hv_guest_read(vcpu, cr3 & CR3_PAE_BASE, pdptr, sizeof(pdptr)))
 		return 1;
 	for (i = 0; i < ARRAY_SIZE(pdptr); i++)
 		if (!hv_pdptr_valid(vcpu, pdptr[i]))

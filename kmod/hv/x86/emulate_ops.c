@@ -191,11 +191,11 @@ static int device_part(struct hv_vcpu *vcpu, struct hv_emul_access *a, u64 gpa)
 	return EMUL_OK;
 }
 
-static int ram_access(struct hv_vm *vm, struct hv_emul_access *a, u64 gpa)
+static int ram_access(struct hv_vcpu *vcpu, struct hv_emul_access *a, u64 gpa)
 {
 	if (a->kind == HV_EMUL_WRITE)
-		return hv_guest_write(vm, gpa, a->data, a->len);
-	return hv_guest_read(vm, gpa, a->data, a->len);
+		return hv_guest_write(vcpu, gpa, a->data, a->len);
+	return hv_guest_read(vcpu, gpa, a->data, a->len);
 }
 
 /* Memory if there is any, else a device. What was begun on a device stays there. */
@@ -206,11 +206,11 @@ static int do_part(struct hv_vcpu *vcpu, struct hv_emul_access *a, u64 gpa)
 	if (a->done == a->len)
 		return EMUL_OK;
 	if (!a->done && !lapic_owns(vcpu, gpa)) {
-		if (!ram_access(vcpu->vm, a, gpa)) {
+		if (!ram_access(vcpu, a, gpa)) {
 			a->done = a->len;
 			return EMUL_OK;
 		}
-		if (hv_guest_backed(vcpu->vm, gpa, a->len, write))
+		if (hv_guest_backed(vcpu, gpa, a->len, write))
 			return give_up(vcpu->emul, -EFAULT);
 	}
 	return device_part(vcpu, a, gpa);
@@ -256,11 +256,11 @@ static int ram_only(struct emul_ctxt *c, u64 la, void *data, unsigned int len, u
 		return rc;
 	if (s.nr > 1)
 		return EMUL_UNHANDLED;
-	rc = write ? hv_guest_write(vcpu->vm, s.gpa[0], data, len) :
-		     hv_guest_read(vcpu->vm, s.gpa[0], data, len);
+	rc = write ? hv_guest_write(vcpu, s.gpa[0], data, len) :
+		     hv_guest_read(vcpu, s.gpa[0], data, len);
 	if (!rc)
 		return EMUL_OK;
-	if (hv_guest_backed(vcpu->vm, s.gpa[0], len, write))
+	if (hv_guest_backed(vcpu, s.gpa[0], len, write))
 		return give_up(vcpu->emul, -EFAULT);
 	return EMUL_UNHANDLED;
 }
@@ -303,7 +303,7 @@ static int op_cmpxchg(struct emul_ctxt *c, u64 la, const void *old, const void *
 	memcpy(desired, new, len);
 	rc = -EFAULT;
 	if (!lapic_owns(vcpu, gpa))
-		rc = hv_guest_cmpxchg(vcpu->vm, gpa, expect, desired, len);
+		rc = hv_guest_cmpxchg(vcpu, gpa, expect, desired, len);
 	if (rc == -EFAULT)
 		return op_write(c, la, new, len, EMUL_ACC_WRITE);
 	return rc ? EMUL_RETRY : EMUL_OK;
@@ -324,7 +324,7 @@ static bool op_is_ram(struct emul_ctxt *c, u64 la, unsigned int len, unsigned in
 
 	if (map_span(c, la, len, acc, &s) || s.nr > 1 || lapic_owns(vcpu, s.gpa[0]))
 		return false;
-	return hv_guest_backed(vcpu->vm, s.gpa[0], len, acc & EMUL_ACC_WRITE);
+	return hv_guest_backed(vcpu, s.gpa[0], len, acc & EMUL_ACC_WRITE);
 }
 
 /* In-kernel devices first, element by element; what none of them takes goes to user space. */
@@ -403,7 +403,7 @@ static bool read_tss(struct emul_ctxt *c, const struct kvm_segment *tr, u32 offs
 		return false;
 	if (hv_walk(vcpu, tr->base + offset, HV_ACCESS_IMPLICIT, &walk))
 		return false;
-	return !hv_guest_read(vcpu->vm, walk.gpa, byte, 1);
+	return !hv_guest_read(vcpu, walk.gpa, byte, 1);
 }
 
 /* SDM "I/O Permission Bit Map": two bytes are read, a set bit forbids. */

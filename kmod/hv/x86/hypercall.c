@@ -76,7 +76,7 @@ static long clock_pairing(struct hv_vcpu *vcpu, const struct hypercall *hc)
 	pair.sec = now.tv_sec;
 	pair.nsec = now.tv_nsec;
 	pair.tsc = hv_tsc_guest(vcpu, before + (after - before) / 2);
-	return hv_guest_write(vcpu->vm, hc->a0, &pair, sizeof(pair)) ? -KVM_EFAULT : 0;
+	return hv_guest_write(vcpu, hc->a0, &pair, sizeof(pair)) ? -KVM_EFAULT : 0;
 }
 
 static long hypercall(struct hv_vcpu *vcpu, const struct hypercall *hc)

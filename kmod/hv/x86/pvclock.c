@@ -110,29 +110,29 @@ static void page_fill(struct hv_vcpu *vcpu, struct pvclock_vcpu_time_info *info)
 }
 
 /* An odd version tells readers to wait: odd, then the rest, then even again. */
-static int versioned_write(struct hv_vm *vm, u64 gpa, u32 version, const void *data, u32 len)
+static int versioned_write(struct hv_vcpu *vcpu, u64 gpa, u32 version, const void *data,
+			   u32 len)
 {
 	u32 odd = version | 1, even = odd + 1;
 
-	if (hv_guest_write(vm, gpa, &odd, sizeof(odd)))
+	if (hv_guest_write(vcpu, gpa, &odd, sizeof(odd)))
 		return -EFAULT;
 	smp_wmb();	/* readers see the odd version before anything new */
-	if (hv_guest_write(vm, gpa + sizeof(odd), data + sizeof(odd), len - sizeof(odd)))
+	if (hv_guest_write(vcpu, gpa + sizeof(odd), data + sizeof(odd), len - sizeof(odd)))
 		return -EFAULT;
 	smp_wmb();	/* and all that is new before the even one */
-	return hv_guest_write(vm, gpa, &even, sizeof(even));
+	return hv_guest_write(vcpu, gpa, &even, sizeof(even));
 }
 
 void hv_clock_update(struct hv_vcpu *vcpu)
 {
 	u64 gpa = vcpu->pv.system_time_msr & ~(u64)KVM_MSR_ENABLED;
 	struct pvclock_vcpu_time_info info;
-	struct hv_vm *vm = vcpu->vm;
 
 	if (!(vcpu->pv.system_time_msr & KVM_MSR_ENABLED))
 		return;
 	/* No memory there: the guest sees nothing, as with a real write to nowhere. */
-	if (hv_guest_read(vm, gpa, &info, sizeof(info)))
+	if (hv_guest_read(vcpu, gpa, &info, sizeof(info)))
 		return;
 	/* Only the guest clears this one, whenever its watchdog gets to it. */
 	info.flags &= PVCLOCK_GUEST_STOPPED;
@@ -142,7 +142,7 @@ void hv_clock_update(struct hv_vcpu *vcpu)
 	info.pad0 = 0;
 	memset(info.pad, 0, sizeof(info.pad));
 	page_fill(vcpu, &info);
-	versioned_write(vm, gpa, info.version + 1, &info, sizeof(info));
+	versioned_write(vcpu, gpa, info.version + 1, &info, sizeof(info));
 }
 
 int hv_clock_system_time_write(struct hv_vcpu *vcpu, u64 value)
@@ -168,11 +168,11 @@ int hv_clock_wall_write(struct hv_vcpu *vcpu, u64 value)
 	pair_now(&now);
 	start_ns = now.real_ns - clock_at(clock, &now);
 	raw_spin_unlock_irqrestore(&clock->lock, flags);
-	if (!value || hv_guest_read(vcpu->vm, value, &wall.version, sizeof(wall.version)))
+	if (!value || hv_guest_read(vcpu, value, &wall.version, sizeof(wall.version)))
 		return 0;
 	wall.sec = div_u64_rem(start_ns, NSEC_PER_SEC, &nsec);
 	wall.nsec = nsec;
-	versioned_write(vcpu->vm, value, wall.version + 1, &wall, sizeof(wall));
+	versioned_write(vcpu, value, wall.version + 1, &wall, sizeof(wall));
 	return 0;
 }
 
@@ -254,21 +254,21 @@ void hv_steal_update(struct hv_vcpu *vcpu)
 
 	if (!(vcpu->pv.steal_msr & KVM_MSR_ENABLED))
 		return;
-	if (hv_guest_read(vcpu->vm, gpa, &st, sizeof(st)))
+	if (hv_guest_read(vcpu, gpa, &st, sizeof(st)))
 		return;
 	st.steal += stolen(vcpu);
 	st.preempted = 0;
 	/* steal precedes the version in the page, so the three steps are spelled out. */
 	st.version = (st.version + 1) | 1;
-	if (hv_guest_write(vcpu->vm, gpa + offsetof(struct kvm_steal_time, version),
+	if (hv_guest_write(vcpu, gpa + offsetof(struct kvm_steal_time, version),
 			   &st.version, sizeof(st.version)))
 		return;
 	smp_wmb();	/* the odd version first */
-	hv_guest_write(vcpu->vm, gpa, &st.steal, sizeof(st.steal));
-	hv_guest_write(vcpu->vm, gpa + offsetof(struct kvm_steal_time, preempted),
+	hv_guest_write(vcpu, gpa, &st.steal, sizeof(st.steal));
+	hv_guest_write(vcpu, gpa + offsetof(struct kvm_steal_time, preempted),
 		       &st.preempted, sizeof(st.preempted));
 	smp_wmb();	/* the even version last */
 	st.version++;
-	hv_guest_write(vcpu->vm, gpa + offsetof(struct kvm_steal_time, version),
+	hv_guest_write(vcpu, gpa + offsetof(struct kvm_steal_time, version),
 		       &st.version, sizeof(st.version));
 }

@@ -200,7 +200,7 @@ static int mark(struct hv_vcpu *vcpu, const struct paging *p, const struct pte *
 
 	if (old == new || !pte->gpa)
 		return 0;
-	return hv_guest_cmpxchg(vcpu->vm, pte->gpa, &old, &new, p->entry_size);
+	return hv_guest_cmpxchg(vcpu, pte->gpa, &old, &new, p->entry_size);
 }
 
 static int page_fault(const struct paging *p, struct hv_walk *walk, u32 access, u32 error)
@@ -297,7 +297,7 @@ int hv_linear_read(struct hv_vcpu *vcpu, u64 linear, void *buf, unsigned int len
 		if (ret)
 			return ret;
 		chunk = min_t(unsigned int, len, PAGE_SIZE - offset_in_page(linear));
-		if (hv_guest_read(vcpu->vm, walk.gpa, buf, chunk))
+		if (hv_guest_read(vcpu, walk.gpa, buf, chunk))
 			return -EFAULT;
 		linear += chunk;
 		buf += chunk;
