@@ -26,4 +26,36 @@ struct kvm_userspace_memory_region2 {
 	_IOW(KVMIO, 0x49, struct kvm_userspace_memory_region2)
 #endif
 
+#ifndef KVM_CAP_MEMORY_FAULT_INFO
+#define KVM_CAP_MEMORY_FAULT_INFO	232
+#define KVM_EXIT_MEMORY_FAULT		39
+#define KVM_MEMORY_EXIT_FLAG_PRIVATE	_BITULL(3)
+#endif
+
+/* run->memory_fault: like all exit data it begins where @hw does. */
+struct hv_memory_fault {
+	__u64 flags;
+	__u64 gpa;
+	__u64 size;
+};
+
+static inline struct hv_memory_fault *hv_run_memory_fault(struct kvm_run *run)
+{
+	return (struct hv_memory_fault *)&run->hw;
+}
+
+/* 6.11 */
+#ifndef KVM_CAP_PRE_FAULT_MEMORY
+#define KVM_CAP_PRE_FAULT_MEMORY	236
+
+struct kvm_pre_fault_memory {
+	__u64 gpa;
+	__u64 size;
+	__u64 flags;
+	__u64 padding[5];
+};
+
+#define KVM_PRE_FAULT_MEMORY	_IOWR(KVMIO, 0xd5, struct kvm_pre_fault_memory)
+#endif
+
 #endif /* VELLUM_COMPAT_KVM_ABI_H */

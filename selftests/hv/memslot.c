@@ -179,12 +179,18 @@ TEST(unmapped_host_memory)
 	tvm_start(&vm, &cpu, 0, guest_read);
 	munmap(mem, SIZE);
 	ASSERT_EQ(0, tvm_slot(&vm, SLOT, 0, GPA, SIZE, mem));
-	where = GPA;
+	where = GPA + TVM_PAGE;
 	EXPECT_EQ(-EFAULT, tvm_run(&cpu));
+	if (tvm_cap(&vm, KVM_CAP_MEMORY_FAULT_INFO)) {
+		EXPECT_EQ(KVM_EXIT_MEMORY_FAULT, cpu.run->exit_reason);
+		EXPECT_EQ(0, TVM_MEMORY_FAULT(cpu.run)->flags);
+		EXPECT_EQ(GPA + TVM_PAGE, TVM_MEMORY_FAULT(cpu.run)->gpa);
+		EXPECT_EQ(TVM_PAGE, TVM_MEMORY_FAULT(cpu.run)->size);
+	}
 	EXPECT_EQ(-EFAULT, tvm_run(&cpu));
 	ASSERT_EQ(mem, mmap(mem, SIZE, PROT_READ | PROT_WRITE,
 			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0));
-	mem[0] = 0x55;
+	mem[TVM_PAGE / 4] = 0x55;
 	EXPECT_EQ(1, tvm_sync(&cpu));
 	EXPECT_EQ(0x55, seen);
 }

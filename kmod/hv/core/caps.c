@@ -96,6 +96,8 @@ static const struct cap_value constant_caps[] = {
 	{ KVM_CAP_SREGS2, 1 },
 	{ KVM_CAP_EXIT_ON_EMULATION_FAILURE, 1 },
 	{ KVM_CAP_USER_MEMORY2, 1 },
+	{ KVM_CAP_MEMORY_FAULT_INFO, 1 },
+	{ KVM_CAP_PRE_FAULT_MEMORY, 1 },
 	{ KVM_CAP_VM_TYPES, BIT(KVM_X86_DEFAULT_VM) },
 };
 

@@ -16,6 +16,7 @@
 #include "core/vcpu.h"
 #include "irqchip/irqchip.h"
 #include "irqchip/lapic.h"
+#include "memory/tdp.h"
 #include "x86/cpuid.h"
 #include "x86/event.h"
 #include "x86/fpu.h"
@@ -312,6 +313,11 @@ static long set_mce(void *vcpu, void *arg)
 	return hv_mce_inject(vcpu, arg);
 }
 
+static long pre_fault_memory(void *vcpu, void *arg)
+{
+	return hv_pre_fault(vcpu, arg);
+}
+
 static long enable_cap(void *vcpu, void *arg)
 {
 	return hv_vcpu_enable_cap(vcpu, arg);
@@ -353,6 +359,7 @@ static const struct hv_ioctl vcpu_ioctls[] = {
 	{ KVM_KVMCLOCK_CTRL, HV_ARG_VALUE, kvmclock_ctrl },
 	{ KVM_X86_SETUP_MCE, HV_ARG_IN, setup_mce },
 	{ KVM_X86_SET_MCE, HV_ARG_IN, set_mce },
+	{ KVM_PRE_FAULT_MEMORY, HV_ARG_IN | HV_ARG_OUT, pre_fault_memory },
 	{ KVM_ENABLE_CAP, HV_ARG_IN, enable_cap },
 };
 

@@ -3,6 +3,7 @@
 #ifndef VELLUM_MEMORY_TDP_H
 #define VELLUM_MEMORY_TDP_H
 
+#include "compat/kvm_abi.h"
 #include "core/hv.h"
 #include "core/vm.h"
 
@@ -20,7 +21,8 @@ enum hv_tdp_result {
 	HV_TDP_MAPPED,		/* enter again */
 	HV_TDP_MMIO,		/* no slot, or a write to a read-only one: emulate */
 	HV_TDP_SIGNAL,		/* interrupted: -EINTR */
-	HV_TDP_ERROR,		/* -EFAULT: user address not mapped; run->exit_reason untouched */
+	HV_TDP_ERROR,		/* -EFAULT: nothing behind the user address; fills run */
+	HV_TDP_NO_MEMORY,	/* -ENOMEM: no table to be had, or no page for the host */
 };
 
 /*
@@ -28,6 +30,18 @@ enum hv_tdp_result {
  * fault. May sleep; takes vm->srcu and must not be called inside it.
  */
 enum hv_tdp_result hv_tdp_fault(struct hv_vcpu *vcpu, const struct hv_tdp_violation *v);
+
+/* Fill the run page for an access to @gpa that fails with -EFAULT. */
+void hv_memory_fault_exit(struct hv_vcpu *vcpu, u64 gpa);
+
+/*
+ * Map @gfn as a read would. HV_TDP_MAPPED: done, *@next is the first frame behind the
+ * mapping; HV_TDP_MMIO: no slot. The run page stays as it is.
+ */
+enum hv_tdp_result hv_tdp_populate(struct hv_vcpu *vcpu, u64 gfn, u64 *next);
+
+/* memory/prefault.c: KVM_PRE_FAULT_MEMORY; @range is updated. 0 or -errno */
+int hv_pre_fault(struct hv_vcpu *vcpu, struct kvm_pre_fault_memory *range);
 
 /*
  * The whole handling of a violation: fault, then LAPIC/MMIO emulation or a

@@ -36,7 +36,9 @@ struct tdp_fault {
 	u64 gfn;
 	unsigned long hva;
 	unsigned int conflict;	/* level */
+	unsigned int level;	/* of the leaf that was installed */
 	bool write, exec, present;
+	bool ahead;		/* nobody accessed it yet */
 };
 
 static bool tdp_allows(u64 entry, const struct tdp_fault *f)
@@ -118,7 +120,9 @@ static u64 tdp_leaf(struct hv_memslot *slot, const struct tdp_fault *f,
 {
 	u64 leaf = (host->pfn & ~(tdp_pages(level) - 1)) << PAGE_SHIFT;
 
-	leaf |= hv_tdp_bits.read_exec | hv_tdp_bits.accessed;
+	leaf |= hv_tdp_bits.read_exec;
+	if (!f->ahead)
+		leaf |= hv_tdp_bits.accessed;
 	leaf |= tdp_uncached(host) ? hv_tdp_bits.uc : hv_tdp_bits.wb | hv_tdp_bits.encrypt;
 	if (level > 1) {
 		leaf |= hv_tdp_bits.huge;
@@ -169,6 +173,7 @@ static enum tdp_step tdp_set_leaf(struct hv_tdp *tdp, struct tdp_fault *f, u64 *
 	} while (!try_cmpxchg64(entry, &old, new));
 	if (!tdp_present(old))
 		tdp_count(tdp, level, 1);
+	f->level = level;
 	return TDP_DONE;
 }
 
@@ -267,7 +272,7 @@ static enum hv_tdp_result tdp_refill(struct hv_vcpu *vcpu)
 		u64 *table = tdp_table_alloc();
 
 		if (!table)
-			return HV_TDP_ERROR;
+			return HV_TDP_NO_MEMORY;
 		vcpu->tdp_cache[vcpu->tdp_cached++] = table;
 	}
 	return HV_TDP_MAPPED;
@@ -283,6 +288,8 @@ static enum hv_tdp_result tdp_fault_in(const struct tdp_fault *f)
 		return HV_TDP_MAPPED;
 	case -EINTR:
 		return HV_TDP_SIGNAL;
+	case -ENOMEM:
+		return HV_TDP_NO_MEMORY;
 	case -EHWPOISON:
 		/* as an access from user space: SIGBUS, with the address */
 		send_sig_mceerr(BUS_MCEERR_AR, (void __user *)f->hva, PAGE_SHIFT, current);
@@ -318,6 +325,38 @@ static enum hv_tdp_result tdp_overcome(struct hv_vcpu *vcpu, const struct tdp_fa
 	}
 }
 
+/* After HV_TDP_MAPPED @f->level is that of the leaf, 0 if it takes another fault to have one. */
+static enum hv_tdp_result tdp_resolve(struct hv_vcpu *vcpu, struct tdp_fault *f)
+{
+	int tries;
+
+	for (tries = 0; tries < TDP_MAX_TRIES; tries++) {
+		enum tdp_step step = tdp_attempt(vcpu, f);
+		enum hv_tdp_result result;
+
+		if (step == TDP_DONE)
+			return HV_TDP_MAPPED;
+		if (step == TDP_NO_SLOT)
+			return HV_TDP_MMIO;
+		result = tdp_overcome(vcpu, f, step);
+		if (result != HV_TDP_MAPPED)
+			return result;
+		cond_resched();
+	}
+	f->level = 0;
+	return HV_TDP_MAPPED;
+}
+
+void hv_memory_fault_exit(struct hv_vcpu *vcpu, u64 gpa)
+{
+	struct hv_memory_fault *fault = hv_run_memory_fault(vcpu->run);
+
+	vcpu->run->exit_reason = KVM_EXIT_MEMORY_FAULT;
+	fault->flags = 0;
+	fault->gpa = gpa & PAGE_MASK;
+	fault->size = PAGE_SIZE;
+}
+
 /**
  * hv_tdp_fault() - resolve a second-level violation
  * @vcpu: the vCPU that faulted, loaded; its task is the caller
@@ -336,21 +375,20 @@ enum hv_tdp_result hv_tdp_fault(struct hv_vcpu *vcpu, const struct hv_tdp_violat
 		.exec = v->exec,
 		.present = v->present,
 	};
-	int tries;
+	enum hv_tdp_result result;
 
 	vcpu->stat.tdp_faults++;
-	for (tries = 0; tries < TDP_MAX_TRIES; tries++) {
-		enum tdp_step step = tdp_attempt(vcpu, &f);
-		enum hv_tdp_result result;
+	result = tdp_resolve(vcpu, &f);
+	if (result == HV_TDP_ERROR)
+		hv_memory_fault_exit(vcpu, v->gpa);
+	return result;
+}
 
-		if (step == TDP_DONE)
-			return HV_TDP_MAPPED;
-		if (step == TDP_NO_SLOT)
-			return HV_TDP_MMIO;
-		result = tdp_overcome(vcpu, &f, step);
-		if (result != HV_TDP_MAPPED)
-			return result;
-		cond_resched();
-	}
-	return HV_TDP_MAPPED;
+enum hv_tdp_result hv_tdp_populate(struct hv_vcpu *vcpu, u64 gfn, u64 *next)
+{
+	struct tdp_fault f = { .gfn = gfn, .ahead = true };
+	enum hv_tdp_result result = tdp_resolve(vcpu, &f);
+
+	*next = f.level ? tdp_next(gfn, f.level) : gfn;
+	return result;
 }

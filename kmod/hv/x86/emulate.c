@@ -328,6 +328,8 @@ int hv_handle_tdp_violation(struct hv_vcpu *vcpu, const struct hv_tdp_violation 
 	case HV_TDP_SIGNAL:
 		vcpu->run->exit_reason = KVM_EXIT_INTR;
 		return -EINTR;
+	case HV_TDP_NO_MEMORY:
+		return -ENOMEM;
 	default:
 		return -EFAULT;
 	}

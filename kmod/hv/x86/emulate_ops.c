@@ -14,6 +14,7 @@
 #include "core/iobus.h"
 #include "irqchip/lapic.h"
 #include "memory/guest.h"
+#include "memory/tdp.h"
 #include "x86/emulate_int.h"
 #include "x86/fpu.h"
 #include "x86/regs.h"
@@ -198,6 +199,13 @@ static int ram_access(struct hv_vcpu *vcpu, struct hv_emul_access *a, u64 gpa)
 	return hv_guest_read(vcpu, gpa, a->data, a->len);
 }
 
+/* A slot is there, but nothing behind its user address. */
+static int ram_fault(struct hv_vcpu *vcpu, u64 gpa)
+{
+	hv_memory_fault_exit(vcpu, gpa);
+	return give_up(vcpu->emul, -EFAULT);
+}
+
 /* Memory if there is any, else a device. What was begun on a device stays there. */
 static int do_part(struct hv_vcpu *vcpu, struct hv_emul_access *a, u64 gpa)
 {
@@ -211,7 +219,7 @@ static int do_part(struct hv_vcpu *vcpu, struct hv_emul_access *a, u64 gpa)
 			return EMUL_OK;
 		}
 		if (hv_guest_backed(vcpu, gpa, a->len, write))
-			return give_up(vcpu->emul, -EFAULT);
+			return ram_fault(vcpu, gpa);
 	}
 	return device_part(vcpu, a, gpa);
 }
@@ -261,7 +269,7 @@ static int ram_only(struct emul_ctxt *c, u64 la, void *data, unsigned int len, u
 	if (!rc)
 		return EMUL_OK;
 	if (hv_guest_backed(vcpu, s.gpa[0], len, write))
-		return give_up(vcpu->emul, -EFAULT);
+		return ram_fault(vcpu, s.gpa[0]);
 	return EMUL_UNHANDLED;
 }
 
