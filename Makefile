@@ -21,7 +21,7 @@ BUILD = build/$(KVER)
 KSOURCES := Kbuild $(shell find kmod uapi -type f 2>/dev/null)
 KMAKE = $(MAKE) -C $(KDIR) M=$(CURDIR)/$(BUILD)
 
-.PHONY: all modules tools install uninstall modules_install check check-debug demo bench lab style sparse clean help
+.PHONY: all modules tools install uninstall modules_install check check-debug check-all check-kvm-selftests demo bench lab style sparse clean help
 
 all: modules tools
 
@@ -30,6 +30,8 @@ help:
 	@echo 'install uninstall    modules for KVER and the vellum program under PREFIX'
 	@echo 'check                style, unit tests, and every test in the emulated machines'
 	@echo 'check-debug          every kernel-side test on the debug kernel'
+	@echo 'check-all            the slow full runs that make check has a part of'
+	@echo 'check-kvm-selftests  of those, the kernel'\''s own KVM selftests on both machines'
 	@echo 'demo                 boots a Linux guest on Vellum in an emulated VT-x machine'
 	@echo 'bench [BENCH=AREA]   compares with stock KVM'
 	@echo 'lab [LAB_ARGS=...]   a shell in an emulated machine'
@@ -83,6 +85,12 @@ check:
 
 check-debug:
 	@selftests/check debug
+
+check-all:
+	@selftests/check all
+
+check-kvm-selftests:
+	@selftests/check all kvm-selftests-svm kvm-selftests-vtx
 
 demo:
 	@selftests/demo
