@@ -10,6 +10,7 @@
 #include <linux/slab.h>
 #include <linux/srcu.h>
 
+#include "core/coalesced.h"
 #include "core/iobus.h"
 #include "core/vcpu.h"
 #include "core/vm.h"
@@ -90,7 +91,11 @@ int hv_iobus_read(struct hv_vcpu *vcpu, enum hv_bus bus, u64 addr, unsigned int 
 int hv_iobus_write(struct hv_vcpu *vcpu, enum hv_bus bus, u64 addr, unsigned int len,
 		   const void *val)
 {
-	return bus_access(vcpu, bus, addr, len, NULL, val);
+	int ret = bus_access(vcpu, bus, addr, len, NULL, val);
+
+	if (ret == -EOPNOTSUPP && len && unlikely(rcu_access_pointer(vcpu->vm->zones)))
+		ret = hv_coalesced_write(vcpu->vm, bus, addr, len, val);
+	return ret;
 }
 
 /* A range of length 0 takes up its address. */

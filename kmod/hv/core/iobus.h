@@ -60,7 +60,8 @@ void hv_iobus_remove(struct hv_vm *vm, enum hv_bus bus, struct hv_iodev *dev);
 void hv_iobus_destroy(struct hv_vm *vm);
 
 /*
- * 0 if a device took it, -EOPNOTSUPP if none did. Takes vm->srcu itself.
+ * 0 if a device, or for a write a coalesced-I/O zone, took it; -EOPNOTSUPP if none did.
+ * Takes vm->srcu itself.
  * A write with @len 0 and @val NULL asks only ranges of length 0 at @addr: a
  * doorbell can ring before anybody decodes the instruction.
  */

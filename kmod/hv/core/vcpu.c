@@ -117,6 +117,8 @@ static vm_fault_t vcpu_fault(struct vm_fault *vmf)
 		page = vcpu->run;
 	else if (vmf->pgoff == KVM_PIO_PAGE_OFFSET)
 		page = vcpu->pio_data;
+	else if (vmf->pgoff == KVM_COALESCED_MMIO_PAGE_OFFSET)
+		page = vcpu->vm->ring;
 	else
 		return VM_FAULT_SIGBUS;
 	vmf->page = virt_to_page(page);

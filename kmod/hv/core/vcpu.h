@@ -186,8 +186,8 @@ struct hv_vcpu {
 	} stat;
 };
 
-/* The mmapped area of a vCPU fd: the run page, then the port I/O data page. */
-#define HV_RUN_MMAP_SIZE	(2 * PAGE_SIZE)
+/* The mmapped area of a vCPU fd: the run page, port I/O data, the VM's coalesced-I/O ring. */
+#define HV_RUN_MMAP_SIZE	(3 * PAGE_SIZE)
 
 long hv_vcpu_create(struct hv_vm *vm, unsigned long id);	/* an fd or -errno */
 void hv_vcpu_destroy(struct hv_vcpu *vcpu);			/* with its VM */

@@ -12,6 +12,7 @@
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 
+#include "core/coalesced.h"
 #include "core/eventfd.h"
 #include "core/hw.h"
 #include "core/ops.h"
@@ -60,9 +61,12 @@ static struct hv_vm *vm_create(void)
 	ret = init_srcu_struct(&vm->srcu);
 	if (ret)
 		goto free;
-	ret = hv_memslots_init(vm);
+	ret = hv_coalesced_init(vm);
 	if (ret)
 		goto srcu;
+	ret = hv_memslots_init(vm);
+	if (ret)
+		goto coalesced;
 	ret = hv_tdp_init(vm);
 	if (ret)
 		goto memslots;
@@ -87,6 +91,8 @@ tdp:
 	hv_tdp_destroy(vm);
 memslots:
 	hv_memslots_destroy(vm);
+coalesced:
+	hv_coalesced_destroy(vm);
 srcu:
 	cleanup_srcu_struct(&vm->srcu);
 free:
@@ -108,6 +114,7 @@ static void vm_destroy(struct kref *ref)
 		hv_vcpu_destroy(vm->vcpus[i]);
 	hv_ioeventfd_release_all(vm);
 	hv_iobus_destroy(vm);
+	hv_coalesced_destroy(vm);
 	hv_routing_destroy(vm);
 	hv_tdp_destroy(vm);
 	hv_memslots_destroy(vm);

@@ -18,6 +18,7 @@
 
 struct file;
 struct hv_memslots;
+struct hv_zones;
 struct hv_tdp_table;
 struct hv_irqchip;
 struct hv_routing;
@@ -74,6 +75,9 @@ struct hv_vm {
 	struct hv_tdp tdp;
 
 	struct hv_iobus __rcu *pio_bus, *mmio_bus;	/* srcu */
+	struct hv_zones __rcu *zones;	/* srcu; core/coalesced.c */
+	struct kvm_coalesced_mmio_ring *ring;	/* a page shared with user space */
+	spinlock_t ring_lock;		/* writers of the ring, among vCPUs */
 
 	struct mutex irq_lock;		/* writers of irqchip and routing */
 	struct hv_irqchip *irqchip;	/* NULL or set once before vCPUs run */

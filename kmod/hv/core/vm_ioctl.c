@@ -8,6 +8,7 @@
 #include <asm/tsc.h>
 
 #include "core/caps.h"
+#include "core/coalesced.h"
 #include "core/eventfd.h"
 #include "core/ioctl.h"
 #include "core/ops.h"
@@ -73,6 +74,16 @@ static long irqfd(void *vm, void *arg)
 static long ioeventfd(void *vm, void *arg)
 {
 	return hv_ioeventfd(vm, arg);
+}
+
+static long register_coalesced(void *vm, void *arg)
+{
+	return hv_coalesced_register(vm, arg);
+}
+
+static long unregister_coalesced(void *vm, void *arg)
+{
+	return hv_coalesced_unregister(vm, arg);
 }
 
 static long signal_msi(void *vm, void *arg)
@@ -246,6 +257,8 @@ static const struct hv_ioctl vm_ioctls[] = {
 	{ KVM_ENABLE_CAP, HV_ARG_IN, enable_cap },
 	{ KVM_IRQFD, HV_ARG_IN, irqfd },
 	{ KVM_IOEVENTFD, HV_ARG_IN, ioeventfd },
+	{ KVM_REGISTER_COALESCED_MMIO, HV_ARG_IN, register_coalesced },
+	{ KVM_UNREGISTER_COALESCED_MMIO, HV_ARG_IN, unregister_coalesced },
 	{ KVM_SET_GSI_ROUTING, HV_ARG_USER, set_gsi_routing },
 	{ KVM_CREATE_IRQCHIP, HV_ARG_VALUE, create_irqchip },
 	{ KVM_GET_IRQCHIP, HV_ARG_IN | HV_ARG_OUT, get_irqchip },

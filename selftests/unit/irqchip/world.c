@@ -141,6 +141,13 @@ u64 hv_tsc_host(struct hv_vcpu *vcpu, u64 guest)
 	return guest <= now ? rdtsc() : guest - vcpu->tsc.offset;
 }
 
+/* user space registers no zones here: core/iobus.c does not come this far */
+int hv_coalesced_write(struct hv_vm *vm, enum hv_bus bus, u64 addr, unsigned int len,
+		       const void *val)
+{
+	return -EOPNOTSUPP;
+}
+
 void hv_irqfd_resample(struct hv_vm *vm, u32 gsi)
 {
 	if (gsi >= KVM_IOAPIC_NUM_PINS)
