@@ -176,6 +176,17 @@ static long manual_dirty_protect(struct hv_vm *vm, u64 flags)
 	return 0;
 }
 
+/* Once, and before there are vCPUs; 0 is no limit. */
+static long limit_vcpu_ids(struct hv_vm *vm, u64 limit)
+{
+	if (limit > HV_MAX_VCPU_ID || (limit && limit < vm->bsp_id))
+		return -EINVAL;
+	if (vm->created_vcpus || vm->max_vcpu_id)
+		return -EINVAL;
+	vm->max_vcpu_id = limit;
+	return 0;
+}
+
 static long enable_cap_locked(struct hv_vm *vm, const struct kvm_enable_cap *cap)
 {
 	u64 arg = cap->args[0];
@@ -186,6 +197,8 @@ static long enable_cap_locked(struct hv_vm *vm, const struct kvm_enable_cap *cap
 		return enable_x2apic_api(vm, arg);
 	case KVM_CAP_X86_DISABLE_EXITS:
 		return disable_exits(vm, arg);
+	case KVM_CAP_MAX_VCPU_ID:
+		return limit_vcpu_ids(vm, arg);
 	case KVM_CAP_EXCEPTION_PAYLOAD:
 		vm->exception_payload = arg;
 		return 0;

@@ -16,7 +16,7 @@
 struct hv_vm;
 struct hv_vcpu;
 
-#define HV_MAX_VCPUS	64
+#define HV_MAX_VCPUS	512
 #define HV_MAX_VCPU_ID	(HV_MAX_VCPUS * 4)
 #define HV_MAX_MEMSLOTS	512	/* in each address space */
 #define HV_ADDRESS_SPACES	2	/* HV_AS_* */

@@ -273,7 +273,7 @@ static int vcpu_create_locked(struct hv_vm *vm, u32 id)
 	int fd;
 
 	lockdep_assert_held(&vm->lock);
-	if (vm->nr_vcpus >= HV_MAX_VCPUS)
+	if (vm->nr_vcpus >= HV_MAX_VCPUS || (vm->max_vcpu_id && id >= vm->max_vcpu_id))
 		return -EINVAL;
 	if (hv_vm_vcpu_by_id(vm, id))
 		return -EEXIST;
@@ -290,7 +290,7 @@ static int vcpu_create_locked(struct hv_vm *vm, u32 id)
 /**
  * hv_vcpu_create() - KVM_CREATE_VCPU
  * @vm: the VM
- * @id: vCPU and initial APIC id, below HV_MAX_VCPU_ID
+ * @id: vCPU and initial APIC id, below HV_MAX_VCPU_ID and what KVM_CAP_MAX_VCPU_ID said
  *
  * Return: a file descriptor; -EINVAL for an id out of range or one vCPU too
  * many; -EEXIST for an id in use; -EMFILE, -ENOMEM.

@@ -9,6 +9,7 @@
 #include <linux/cpumask.h>
 #include <linux/file.h>
 #include <linux/module.h>
+#include <linux/nospec.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 
@@ -181,6 +182,12 @@ struct hv_vcpu *hv_vm_vcpu_by_id(struct hv_vm *vm, u32 id)
 	struct hv_vcpu *vcpu;
 	int i;
 
+	/* most VMMs create them in the order of their ids */
+	if (id < hv_vm_nr_vcpus(vm)) {
+		vcpu = vm->vcpus[array_index_nospec(id, HV_MAX_VCPUS)];
+		if (vcpu->id == id)
+			return vcpu;
+	}
 	hv_for_each_vcpu(i, vcpu, vm)
 		if (vcpu->id == id)
 			return vcpu;

@@ -68,6 +68,7 @@ struct hv_vm {
 	struct hv_vcpu *vcpus[HV_MAX_VCPUS];	/* by index; published with release */
 	int nr_vcpus;			/* online ones: smp_load_acquire() */
 	u32 bsp_id;
+	u32 max_vcpu_id;		/* KVM_CAP_MAX_VCPU_ID: ids are below it; 0: not set */
 
 	struct srcu_struct srcu;	/* memslots, buses, routing */
 	struct mutex slots_lock;	/* writers of memslots and buses */

@@ -3,9 +3,9 @@
  * Who does an interrupt message address?
  *
  * The map turns a destination into a set of vCPUs, one bit for each index, by
- * table look-ups: no message makes anybody walk over all vCPUs. It is immutable,
- * published under RCU; a LAPIC whose mode, id, LDR or DFR changes publishes a
- * new one.
+ * table look-ups: no message makes anybody walk over all vCPUs, and one for a single APIC
+ * id needs no set at all. It is immutable, published under RCU; a LAPIC whose mode, id, LDR
+ * or DFR changes publishes a new one.
  */
 #ifndef VELLUM_IRQCHIP_APIC_MAP_H
 #define VELLUM_IRQCHIP_APIC_MAP_H
@@ -20,14 +20,26 @@
 #define HV_APIC_FLAT_IDS	8
 #define HV_X2APIC_CLUSTER_SIZE	16
 
+/* vCPUs, a bit for each index */
+struct hv_apic_set {
+	DECLARE_BITMAP(bits, HV_MAX_VCPUS);
+};
+
+/*
+ * Several LAPICs may have one APIC id, for an xAPIC's is a register that its guest may write. They
+ * form a chain of numbers, which are vCPU indices plus 1, so that 0 ends it.
+ */
 struct hv_apic_map {
 	struct rcu_head rcu;
-	u64 all;			/* LAPICs that are not hardware-disabled */
-	u64 x2apic;			/* those in x2APIC mode */
-	u64 phys[HV_MAX_VCPU_ID];	/* by APIC id */
-	u64 flat[HV_APIC_FLAT_IDS];	/* by bit of the message's logical address */
-	u64 cluster[HV_APIC_CLUSTERS][HV_APIC_CLUSTER_SIZE];
-	struct hv_lapic *lapic[HV_MAX_VCPUS];	/* by vCPU index */
+	unsigned int words;		/* of each set, that any vCPU is in */
+	struct hv_apic_set all;		/* LAPICs that are not hardware-disabled */
+	struct hv_apic_set x2apic;	/* those in x2APIC mode */
+	struct hv_apic_set flat[HV_APIC_FLAT_IDS];	/* by bit of a logical address */
+	struct hv_apic_set cluster[HV_APIC_CLUSTERS][HV_APIC_CLUSTER_SIZE];
+	u16 phys[HV_MAX_VCPU_ID];	/* by APIC id: number of the first that has it */
+	u16 alias[HV_MAX_VCPUS];	/* by index: number of the next with the same id */
+	u16 id[HV_MAX_VCPUS];		/* by index: the id in whose chain it is */
+	struct hv_lapic *lapic[HV_MAX_VCPUS];	/* by index; valid for those in @all */
 };
 
 /* How the message says who shall get it. */
@@ -61,9 +73,15 @@ int hv_apic_map_update(struct hv_lapic *lapic);
 void hv_apic_map_forget(struct hv_lapic *lapic);
 void hv_apic_map_destroy(struct hv_vm *vm);
 
-/* Inside rcu_read_lock(): the vCPUs @msg addresses. @src: the sender, NULL for a device. */
-u64 hv_apic_map_resolve(const struct hv_apic_map *map, const struct hv_vm *vm,
-			const struct hv_lapic *src, const struct hv_apic_msg *msg);
+/*
+ * Inside rcu_read_lock(): the vCPUs @msg addresses, in the first @map->words words of @set. @src:
+ * the sender, NULL for a device.
+ */
+void hv_apic_map_resolve(const struct hv_apic_map *map, const struct hv_vm *vm,
+			 const struct hv_lapic *src, const struct hv_apic_msg *msg,
+			 struct hv_apic_set *set);
+/* The only LAPIC that @msg addresses, by its id; NULL: who that is takes hv_apic_map_resolve() */
+struct hv_lapic *hv_apic_map_single(const struct hv_apic_map *map, const struct hv_apic_msg *msg);
 
 /*
  * lapic_ipi.c: send @msg. Any context. The number of LAPICs that took it.

@@ -55,48 +55,76 @@ static bool accept(struct hv_lapic *lapic, const struct hv_apic_msg *msg)
 	}
 }
 
-static int accept_all(const struct hv_apic_map *map, u64 targets, const struct hv_apic_msg *msg)
+static int accept_all(const struct hv_apic_map *map, struct hv_apic_set *set,
+		      const struct hv_apic_msg *msg)
 {
+	unsigned int i;
 	int n = 0;
 
-	for (; targets; targets &= targets - 1)
-		n += accept(map->lapic[__ffs64(targets)], msg);
+	for_each_set_bit(i, set->bits, map->words * BITS_PER_LONG)
+		n += accept(map->lapic[i], msg);
 	return n;
+}
+
+/* The @nth member of @set, which has more. */
+static unsigned int nth_member(const struct hv_apic_set *set, unsigned int nth)
+{
+	unsigned int word = 0, n;
+	unsigned long bits;
+
+	while ((n = hweight_long(set->bits[word])) <= nth) {
+		nth -= n;
+		word++;
+	}
+	for (bits = set->bits[word]; nth; nth--)
+		bits &= bits - 1;
+	return word * BITS_PER_LONG + __ffs(bits);
 }
 
 /*
  * The SDM leaves the choice among equals to the chipset. A vector goes to the
  * same CPU as long as the set is the same: its handler's data is in that cache.
  */
-static int accept_one(const struct hv_apic_map *map, u64 targets, const struct hv_apic_msg *msg)
+static int accept_one(const struct hv_apic_map *map, struct hv_apic_set *set,
+		      const struct hv_apic_msg *msg)
 {
-	unsigned int skip;
-	u64 from = targets;
+	unsigned int i, count = 0;
 
-	if (!targets)
+	for (i = 0; i < map->words; i++)
+		count += hweight_long(set->bits[i]);
+	if (!count)
 		return 0;
-	for (skip = msg->vector % hweight64(targets); skip; skip--)
-		from &= from - 1;
-	if (accept(map->lapic[__ffs64(from)], msg))
+	i = nth_member(set, msg->vector % count);
+	if (accept(map->lapic[i], msg))
 		return 1;
 	/* it is software-disabled: anybody else */
-	for (targets &= ~BIT_ULL(__ffs64(from)); targets; targets &= targets - 1)
-		if (accept(map->lapic[__ffs64(targets)], msg))
+	__clear_bit(i, set->bits);
+	for_each_set_bit(i, set->bits, map->words * BITS_PER_LONG)
+		if (accept(map->lapic[i], msg))
 			return 1;
 	return 0;
+}
+
+static int deliver_to_set(const struct hv_apic_map *map, struct hv_vm *vm, struct hv_lapic *src,
+			  const struct hv_apic_msg *msg)
+{
+	struct hv_apic_set set;
+
+	hv_apic_map_resolve(map, vm, src, msg, &set);
+	return msg->lowest ? accept_one(map, &set, msg) : accept_all(map, &set, msg);
 }
 
 int hv_apic_deliver(struct hv_vm *vm, struct hv_lapic *src, const struct hv_apic_msg *msg)
 {
 	const struct hv_apic_map *map;
-	u64 targets;
+	struct hv_lapic *single;
 	int n = 0;
 
 	rcu_read_lock();
 	map = rcu_dereference(vm->apic_map);
 	if (map) {
-		targets = hv_apic_map_resolve(map, vm, src, msg) & map->all;
-		n = msg->lowest ? accept_one(map, targets, msg) : accept_all(map, targets, msg);
+		single = hv_apic_map_single(map, msg);
+		n = single ? accept(single, msg) : deliver_to_set(map, vm, src, msg);
 	}
 	rcu_read_unlock();
 	return n;

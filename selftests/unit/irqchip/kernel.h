@@ -73,8 +73,8 @@ typedef s64 ktime_t;
 /* bits */
 #define __fls(x)		(63 - (unsigned int)__builtin_clzl(x))
 #define __ffs(x)		((unsigned int)__builtin_ctzl(x))
-#define __ffs64(x)		((unsigned int)__builtin_ctzll(x))
-#define hweight64(x)		((unsigned int)__builtin_popcountll(x))
+#define __ffs(x)		((unsigned int)__builtin_ctzl(x))
+#define hweight_long(x)		((unsigned int)__builtin_popcountl(x))
 
 static inline bool test_bit(unsigned long n, const unsigned long *p)
 {
@@ -182,6 +182,7 @@ static inline void unit_unlock(int *held)
 #define RCU_INIT_POINTER(p, v)		((p) = (v))
 #define rcu_replace_pointer(p, v, c)	({ __typeof__(p) __old = (p); (p) = (v); __old; })
 #define kfree_rcu(p, m)			free(p)
+#define kvfree_rcu(p, m)		free(p)
 struct rcu_head { int unused; };
 
 /* memory */
