@@ -23,6 +23,7 @@
 #include "x86/cpuid.h"
 #include "x86/mce.h"
 #include "x86/msr.h"
+#include "x86/sys_attr.h"
 
 #define CREATE_TRACE_POINTS
 #include "core/trace.h"
@@ -64,6 +65,10 @@ static long system_ioctl(struct file *file, unsigned int ioctl, unsigned long ar
 		return hv_msrs_get_feature(u);
 	case KVM_X86_GET_MCE_CAP_SUPPORTED:
 		return hv_mce_cap_supported(u);
+	case KVM_HAS_DEVICE_ATTR:
+		return hv_sys_attr_has(u);
+	case KVM_GET_DEVICE_ATTR:
+		return hv_sys_attr_get(u);
 	default:
 		return -ENOTTY;
 	}

@@ -120,6 +120,60 @@ TEST_F(sys, supported_cpuid)
 	EXPECT_EQ(-EFAULT, tvm_ioctl(self->fd, KVM_GET_SUPPORTED_CPUID, KERNEL_PTR));
 }
 
+/* What CPUID leaf 0xD tells about XCR0 is what the attribute says. */
+TEST_F(sys, xcomp_attribute)
+{
+	struct tvm_cpuid cpuid = { .head.nent = 256 };
+	struct kvm_cpuid_entry2 *e;
+	uint64_t told, mask = 0;
+	struct kvm_device_attr attr = {
+		.attr = KVM_X86_XCOMP_GUEST_SUPP,
+		.addr = (unsigned long)&mask,
+	};
+
+	ASSERT_EQ(1, tvm_ioctl(self->fd, KVM_CHECK_EXTENSION, KVM_CAP_SYS_ATTRIBUTES));
+	EXPECT_EQ(0, tvm_ioctl_p(self->fd, KVM_HAS_DEVICE_ATTR, &attr));
+	ASSERT_EQ(0, tvm_ioctl_p(self->fd, KVM_GET_DEVICE_ATTR, &attr));
+	ASSERT_EQ(0, tvm_ioctl_p(self->fd, KVM_GET_SUPPORTED_CPUID, &cpuid));
+	e = tvm_cpuid_find(&cpuid, 0xd, 0);
+	told = e ? e->eax | (uint64_t)e->edx << 32 : 0;
+	/* KVM's may have more: what CPUID tells only after permission was asked for */
+	EXPECT_EQ(told, tvm_is_kvm() ? mask & told : mask);
+}
+
+TEST_F(sys, bad_attribute)
+{
+	uint64_t mask;
+	const struct kvm_device_attr good = {
+		.attr = KVM_X86_XCOMP_GUEST_SUPP,
+		.addr = (unsigned long)&mask,
+	};
+	struct kvm_device_attr attr = good;
+
+	attr.attr = 77;
+	EXPECT_EQ(-ENXIO, tvm_ioctl_p(self->fd, KVM_HAS_DEVICE_ATTR, &attr));
+	EXPECT_EQ(-ENXIO, tvm_ioctl_p(self->fd, KVM_GET_DEVICE_ATTR, &attr));
+	attr = good;
+	attr.group = 77;
+	EXPECT_EQ(-ENXIO, tvm_ioctl_p(self->fd, KVM_HAS_DEVICE_ATTR, &attr));
+	EXPECT_EQ(-ENXIO, tvm_ioctl_p(self->fd, KVM_GET_DEVICE_ATTR, &attr));
+	attr = good;
+	attr.addr = BAD_PTR;
+	EXPECT_EQ(-EFAULT, tvm_ioctl_p(self->fd, KVM_GET_DEVICE_ATTR, &attr));
+	attr.addr = KERNEL_PTR;
+	EXPECT_EQ(-EFAULT, tvm_ioctl_p(self->fd, KVM_GET_DEVICE_ATTR, &attr));
+	attr = good;
+	attr.flags = 1;
+	if (!tvm_is_kvm()) {
+		EXPECT_EQ(-EINVAL, tvm_ioctl_p(self->fd, KVM_HAS_DEVICE_ATTR, &attr));
+		EXPECT_EQ(-EINVAL, tvm_ioctl_p(self->fd, KVM_GET_DEVICE_ATTR, &attr));
+	}
+	EXPECT_EQ(-EFAULT, tvm_ioctl(self->fd, KVM_HAS_DEVICE_ATTR, BAD_PTR));
+	EXPECT_EQ(-EFAULT, tvm_ioctl(self->fd, KVM_GET_DEVICE_ATTR, KERNEL_PTR));
+	/* it cannot be set */
+	EXPECT_GT(0, tvm_ioctl_p(self->fd, KVM_SET_DEVICE_ATTR, &good));
+}
+
 /* An absurd count must not make the kernel allocate by it. */
 TEST_F(sys, supported_cpuid_huge_count)
 {
