@@ -12,16 +12,16 @@
 #include "tvm.h"
 
 #define FAIL	"/sys/kernel/debug/fail_page_alloc/"
-#define GIB	BIT64(30)
-
-static volatile uint64_t where;
+#define SLOTS	8	/* more than a vCPU has spare tables */
+#define STEP	BIT64(21)	/* one table of 4 KiB mappings each */
 
 static void guest_write(void)
 {
-	for (;;) {
-		g_writel(where, 0x600d);
-		g_sync(1);
-	}
+	unsigned int i;
+
+	for (i = 0; i < SLOTS; i++)
+		g_writel(TVM_TEST_GPA + i * STEP, 0x600d + i);
+	g_sync(1);
 }
 
 static int put(const char *path, const char *value)
@@ -43,7 +43,7 @@ static void fail_allocations(int on)
 
 TEST(tables)
 {
-	uint32_t *mem = tvm_mem(TVM_PAGE);
+	uint32_t *mem = tvm_mem(SLOTS * TVM_PAGE);
 	struct tvcpu cpu;
 	struct tvm vm;
 	unsigned int i;
@@ -56,20 +56,17 @@ TEST(tables)
 	put(FAIL "ignore-gfp-wait", "N");
 	put(FAIL "verbose", "0");
 	tvm_start(&vm, &cpu, 0, guest_write);
-	mem[0] = 1;
-	/* each in a GiB of its own, so that each wants tables */
-	for (i = 0; i < 3; i++) {
-		where = (1 + i) * GIB;
-		ASSERT_EQ(0, tvm_slot(&vm, TVM_SLOT_TEST, 0, where, TVM_PAGE, mem));
-		fail_allocations(1);
-		EXPECT_EQ(-ENOMEM, tvm_run(&cpu));
-		EXPECT_EQ(-ENOMEM, tvm_run(&cpu));
-		fail_allocations(0);
-		EXPECT_EQ(1, tvm_sync(&cpu));
-		EXPECT_EQ(0x600d, mem[0]);
-		mem[0] = 1;
-		ASSERT_EQ(0, tvm_slot(&vm, TVM_SLOT_TEST, 0, where, 0, NULL));
-	}
+	memset(mem, 1, SLOTS * TVM_PAGE);
+	for (i = 0; i < SLOTS; i++)
+		ASSERT_EQ(0, tvm_slot(&vm, TVM_SLOT_TEST + i, 0, TVM_TEST_GPA + i * STEP,
+				      TVM_PAGE, (uint8_t *)mem + i * TVM_PAGE));
+	fail_allocations(1);
+	EXPECT_EQ(-ENOMEM, tvm_run(&cpu));
+	EXPECT_EQ(-ENOMEM, tvm_run(&cpu));
+	fail_allocations(0);
+	EXPECT_EQ(1, tvm_sync(&cpu));
+	for (i = 0; i < SLOTS; i++)
+		EXPECT_EQ(0x600d + i, mem[i * TVM_PAGE / 4]);
 	put(FAIL "probability", "0");
 	tvcpu_destroy(&cpu);
 	tvm_destroy(&vm);

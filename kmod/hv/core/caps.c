@@ -13,6 +13,7 @@
 #include "core/vcpu.h"
 #include "core/vm.h"
 #include "irqchip/irqchip.h"
+#include "memory/dirty.h"
 #include "x86/fpu.h"
 #include "x86/mce.h"
 
@@ -98,6 +99,8 @@ static const struct cap_value constant_caps[] = {
 	{ KVM_CAP_SREGS2, 1 },
 	{ KVM_CAP_SYS_ATTRIBUTES, 1 },
 	{ KVM_CAP_EXIT_ON_EMULATION_FAILURE, 1 },
+	{ KVM_CAP_DIRTY_LOG_RING, HV_DIRTY_RING_MAX_BYTES },
+	{ KVM_CAP_DIRTY_LOG_RING_ACQ_REL, HV_DIRTY_RING_MAX_BYTES },
 	{ KVM_CAP_USER_MEMORY2, 1 },
 	{ KVM_CAP_MEMORY_FAULT_INFO, 1 },
 	{ KVM_CAP_PRE_FAULT_MEMORY, 1 },
@@ -213,6 +216,9 @@ static long enable_cap_locked(struct hv_vm *vm, const struct kvm_enable_cap *cap
 		return 0;
 	case KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2:
 		return manual_dirty_protect(vm, arg);
+	case KVM_CAP_DIRTY_LOG_RING:
+	case KVM_CAP_DIRTY_LOG_RING_ACQ_REL:
+		return hv_dirty_ring_enable(vm, arg);
 	default:
 		return -EINVAL;
 	}

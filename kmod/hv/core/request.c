@@ -3,6 +3,7 @@
 #include "core/ops.h"
 #include "core/request.h"
 #include "irqchip/lapic.h"
+#include "memory/dirty.h"
 #include "x86/event.h"
 #include "x86/regs.h"
 #include "x86/tsc.h"
@@ -64,6 +65,11 @@ int hv_requests_drain(struct hv_vcpu *vcpu)
 
 	if (ret != HV_RESUME)
 		return ret;
+	if (hv_request_take(vcpu, HV_REQ_DIRTY_RING)) {
+		ret = hv_dirty_ring_check(vcpu);
+		if (ret != HV_RESUME)
+			return ret;
+	}
 	/* The IOAPIC in user space must know before the guest goes on. */
 	if (hv_request_take(vcpu, HV_REQ_IOAPIC_EOI))
 		return hv_lapic_eoi_exit(vcpu);

@@ -16,6 +16,7 @@
 #include "core/request.h"
 #include "core/vcpu.h"
 #include "irqchip/lapic.h"
+#include "memory/dirty.h"
 #include "memory/tdp.h"
 #include "x86/cpuid.h"
 #include "x86/emulate.h"
@@ -111,18 +112,20 @@ void hv_vcpu_nmi(struct hv_vcpu *vcpu)
 static vm_fault_t vcpu_fault(struct vm_fault *vmf)
 {
 	struct hv_vcpu *vcpu = vmf->vma->vm_file->private_data;
-	void *page;
+	struct page *page;
 
 	if (vmf->pgoff == 0)
-		page = vcpu->run;
+		page = virt_to_page(vcpu->run);
 	else if (vmf->pgoff == KVM_PIO_PAGE_OFFSET)
-		page = vcpu->pio_data;
+		page = virt_to_page(vcpu->pio_data);
 	else if (vmf->pgoff == KVM_COALESCED_MMIO_PAGE_OFFSET)
-		page = vcpu->vm->ring;
+		page = virt_to_page(vcpu->vm->ring);
 	else
+		page = hv_dirty_ring_page(vcpu, vmf->pgoff);
+	if (!page)
 		return VM_FAULT_SIGBUS;
-	vmf->page = virt_to_page(page);
-	get_page(vmf->page);
+	get_page(page);
+	vmf->page = page;
 	return 0;
 }
 
@@ -132,7 +135,10 @@ static const struct vm_operations_struct vcpu_vm_ops = {
 
 static int vcpu_mmap(struct file *file, struct vm_area_struct *vma)
 {
-	if (vma->vm_pgoff + vma_pages(vma) > HV_RUN_MMAP_SIZE >> PAGE_SHIFT)
+	struct hv_vcpu *vcpu = file->private_data;
+
+	if (vma->vm_pgoff + vma_pages(vma) > HV_RUN_MMAP_SIZE >> PAGE_SHIFT &&
+	    hv_dirty_ring_mmap(vcpu, vma))
 		return -EINVAL;
 	vma->vm_ops = &vcpu_vm_ops;
 	return 0;
@@ -172,13 +178,14 @@ static int vcpu_alloc_pages(struct hv_vcpu *vcpu)
 {
 	vcpu->run = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
 	vcpu->pio_data = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
-	return vcpu->run && vcpu->pio_data ? 0 : -ENOMEM;
+	return vcpu->run && vcpu->pio_data ? hv_dirty_ring_create(vcpu) : -ENOMEM;
 }
 
 static void vcpu_free(struct hv_vcpu *vcpu)
 {
 	put_pid(rcu_dereference_protected(vcpu->pid, true));
 	hv_tdp_vcpu_destroy(vcpu);
+	hv_dirty_ring_destroy(vcpu);
 	free_page((unsigned long)vcpu->pio_data);
 	free_page((unsigned long)vcpu->run);
 	kfree(vcpu);

@@ -120,6 +120,13 @@ struct hv_msr_state {
 	u64 debugctl;
 };
 
+/** struct hv_dirty_ring - pages this vCPU wrote (memory/dirty_ring.c); indices run freely */
+struct hv_dirty_ring {
+	struct kvm_dirty_gfn *gfns;	/* user space maps and writes it; NULL: no ring */
+	u32 head;			/* next to fill; the vCPU's */
+	u32 tail;			/* next to reset; vm->slots_lock */
+};
+
 /** struct hv_io_completion - what to do when KVM_RUN comes back after an exit */
 typedef int (*hv_complete_fn)(struct hv_vcpu *vcpu);
 
@@ -178,6 +185,7 @@ struct hv_vcpu {
 	u64 slots_generation;
 	u64 *tdp_cache[HV_TDP_CACHE];	/* zeroed pages to become tables */
 	unsigned int tdp_cached;
+	struct hv_dirty_ring ring;
 
 	/* debugfs and trace counters; only the run loop writes */
 	struct hv_vcpu_stat {

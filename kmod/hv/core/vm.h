@@ -100,6 +100,7 @@ struct hv_vm {
 	bool exception_payload;
 	bool platform_info_hidden;	/* KVM_CAP_MSR_PLATFORM_INFO 0 */
 	bool exit_on_emulation_failure;
+	u32 dirty_ring_entries;		/* of each vCPU's ring, 0: bitmaps; set once, under lock */
 	bool dirty_manual_protect, dirty_initially_set;
 	bool created_vcpus;		/* caps that must come first check it */
 

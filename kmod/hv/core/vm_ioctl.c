@@ -15,6 +15,7 @@
 #include "core/vcpu.h"
 #include "core/vm.h"
 #include "irqchip/irqchip.h"
+#include "memory/dirty.h"
 #include "memory/memslot.h"
 #include "memory/tdp.h"
 #include "x86/tsc.h"
@@ -64,6 +65,11 @@ static long get_dirty_log(void *vm, void *arg)
 static long clear_dirty_log(void *vm, void *arg)
 {
 	return hv_dirty_clear_log(vm, arg);
+}
+
+static long reset_dirty_rings(void *vm, void *unused)
+{
+	return hv_dirty_ring_reset(vm);
 }
 
 static long irqfd(void *vm, void *arg)
@@ -250,6 +256,7 @@ static const struct hv_ioctl vm_ioctls[] = {
 	{ KVM_SIGNAL_MSI, HV_ARG_IN, signal_msi },
 	{ KVM_GET_DIRTY_LOG, HV_ARG_IN, get_dirty_log },
 	{ KVM_CLEAR_DIRTY_LOG, HV_ARG_IN, clear_dirty_log },
+	{ KVM_RESET_DIRTY_RINGS, HV_ARG_VALUE, reset_dirty_rings },
 	{ KVM_SET_USER_MEMORY_REGION, HV_ARG_IN, set_memory_region },
 	{ KVM_SET_USER_MEMORY_REGION2, HV_ARG_IN, set_memory_region2 },
 	{ KVM_CREATE_VCPU, HV_ARG_VALUE, create_vcpu },

@@ -11,32 +11,43 @@
 #include <linux/kvm.h>
 #include <linux/uaccess.h>
 
-#include "memory/memslot.h"
+#include "memory/dirty.h"
 #include "memory/tdp.h"
 
 /* KVM_CLEAR_DIRTY_LOG works in runs of this many pages, whatever the size of a long. */
 #define DIRTY_RUN	64
 
-/* The slot that has a log, or ERR_PTR: -EINVAL no such number, -ENOENT none or no log. */
+void hv_dirty_page(struct hv_vcpu *vcpu, struct hv_memslot *slot, u64 gfn)
+{
+	/*
+	 * Atomic even if the bit is set: a reader of the log that clears it later sees
+	 * what was written before.
+	 */
+	if (slot->dirty && !test_and_set_bit(gfn - slot->base_gfn, slot->dirty) &&
+	    vcpu->ring.gfns)
+		hv_dirty_ring_push(vcpu, slot, gfn);
+}
+
+/*
+ * The slot that has a log, or ERR_PTR: -ENXIO the log is in rings, -EINVAL no such number,
+ * -ENOENT none or no log.
+ */
 static struct hv_memslot *dirty_slot(struct hv_vm *vm, u32 number)
 {
-	struct hv_memslot *slot = hv_memslot_by_number(vm, number);
+	struct hv_memslot *slot;
 
+	if (vm->dirty_ring_entries)
+		return ERR_PTR(-ENXIO);
+	slot = hv_memslot_by_number(vm, number);
 	if (IS_ERR(slot))
 		return slot;
 	return slot && slot->dirty ? slot : ERR_PTR(-ENOENT);
 }
 
-/* The second half of the bitmap, ours under slots_lock. */
-static unsigned long *dirty_scratch(struct hv_memslot *slot)
-{
-	return slot->dirty + hv_memslot_dirty_words(slot);
-}
-
 /* Move the log to the scratch bitmap. true: a bit was set */
 static bool dirty_take(struct hv_memslot *slot)
 {
-	unsigned long *taken = dirty_scratch(slot);
+	unsigned long *taken = hv_memslot_scratch(slot);
 	size_t i, words = hv_memslot_dirty_words(slot);
 	bool any = false;
 
@@ -50,7 +61,7 @@ static bool dirty_take(struct hv_memslot *slot)
 /* The caller could not be told: the pages stay dirty. */
 static void dirty_give_back(struct hv_memslot *slot)
 {
-	const unsigned long *taken = dirty_scratch(slot);
+	const unsigned long *taken = hv_memslot_scratch(slot);
 	size_t i, words = hv_memslot_dirty_words(slot);
 
 	for (i = 0; i < words; i++)
@@ -74,8 +85,8 @@ static int dirty_get(struct hv_vm *vm, struct hv_memslot *slot, void __user *bit
 	if (vm->dirty_manual_protect)
 		return dirty_copy_out(slot, bitmap, slot->dirty);
 	if (dirty_take(slot))
-		hv_tdp_write_protect(vm, slot, 0, slot->npages, dirty_scratch(slot));
-	err = dirty_copy_out(slot, bitmap, dirty_scratch(slot));
+		hv_tdp_write_protect(vm, slot, 0, slot->npages, hv_memslot_scratch(slot));
+	err = dirty_copy_out(slot, bitmap, hv_memslot_scratch(slot));
 	if (err)
 		dirty_give_back(slot);
 	return err;
@@ -87,7 +98,7 @@ static int dirty_get(struct hv_vm *vm, struct hv_memslot *slot, void __user *bit
  * @log: slot, and the user's bitmap of one bit a page, in whole 64-bit words
  *
  * Return: 0; -EINVAL slot or address space out of range; -ENOENT the slot does
- * not exist or has no log; -EFAULT (the log is as before).
+ * not exist or has no log; -ENXIO with dirty rings; -EFAULT (the log is as before).
  */
 int hv_dirty_get_log(struct hv_vm *vm, const struct kvm_dirty_log *log)
 {
@@ -132,7 +143,7 @@ static int dirty_clear(struct hv_vm *vm, struct hv_memslot *slot,
 		       const struct kvm_clear_dirty_log *log)
 {
 	size_t first = log->first_page / BITS_PER_LONG;
-	unsigned long *mask = dirty_scratch(slot);
+	unsigned long *mask = hv_memslot_scratch(slot);
 	int err = dirty_clear_check(slot, log);
 
 	if (err)

@@ -10,6 +10,7 @@
 #include <linux/uaccess.h>
 
 #include "core/vcpu.h"
+#include "memory/dirty.h"
 #include "memory/guest.h"
 #include "memory/memslot.h"
 
@@ -30,15 +31,20 @@ static int guest_copy_zero(void __user *hva, void *buf, unsigned long len)
 	return clear_user(hva, len) ? -EFAULT : 0;
 }
 
-/* After the write: a reader of the log that clears the bit later sees the data (set_bit orders). */
-static void guest_dirtied(struct hv_memslot *slot, u64 gpa, unsigned long len)
+/* Before the write: whatever it dirties must find its place in the log. */
+static bool guest_loggable(struct hv_vcpu *vcpu, const struct hv_memslot *slot, unsigned long len)
+{
+	return !slot->dirty || hv_dirty_ring_room(vcpu, (len >> PAGE_SHIFT) + 2);
+}
+
+/* After the write. */
+static void guest_dirtied(struct hv_vcpu *vcpu, struct hv_memslot *slot, u64 gpa,
+			  unsigned long len)
 {
 	u64 gfn = gpa >> PAGE_SHIFT, last = (gpa + len - 1) >> PAGE_SHIFT;
 
-	if (!slot->dirty)
-		return;
-	for (; gfn <= last; gfn++)
-		set_bit(gfn - slot->base_gfn, slot->dirty);
+	for (; slot->dirty && gfn <= last; gfn++)
+		hv_dirty_page(vcpu, slot, gfn);
 }
 
 static struct hv_memslot *guest_slot(struct hv_vcpu *vcpu, u64 gpa, bool write)
@@ -76,7 +82,7 @@ static int guest_copy(struct hv_vcpu *vcpu, u64 gpa, void *buf, unsigned long le
 		struct hv_memslot *slot = guest_slot(vcpu, gpa, write);
 		unsigned long n;
 
-		if (!slot) {
+		if (!slot || (write && !guest_loggable(vcpu, slot, len))) {
 			err = -EFAULT;
 			break;
 		}
@@ -84,7 +90,7 @@ static int guest_copy(struct hv_vcpu *vcpu, u64 gpa, void *buf, unsigned long le
 		err = copy(guest_hva(slot, gpa), buf, n);
 		/* also after an error: part may have been written */
 		if (write)
-			guest_dirtied(slot, gpa, n);
+			guest_dirtied(vcpu, slot, gpa, n);
 		gpa += n;
 		buf += n;
 		len -= n;
@@ -248,13 +254,13 @@ int hv_guest_cmpxchg(struct hv_vcpu *vcpu, u64 gpa, void *old, const void *new, 
 		return -EFAULT;
 	idx = srcu_read_lock(&vm->srcu);
 	slot = guest_slot(vcpu, gpa, true);
-	if (slot) {
+	if (slot && guest_loggable(vcpu, slot, len)) {
 		void __user *hva = guest_hva(slot, gpa);
 
 		ret = len == 16 ? guest_cmpxchg_pinned((unsigned long)hva, old, new) :
 				  guest_cmpxchg_user(hva, old, new, len);
 		if (!ret)
-			guest_dirtied(slot, gpa, len);
+			guest_dirtied(vcpu, slot, gpa, len);
 	}
 	srcu_read_unlock(&vm->srcu, idx);
 	return ret > 0 ? -EAGAIN : ret;

@@ -17,6 +17,7 @@
 
 #include "core/request.h"
 #include "core/vcpu.h"
+#include "memory/dirty.h"
 #include "memory/memslot.h"
 #include "memory/tdp.h"
 
@@ -24,9 +25,7 @@
 #define MEMSLOT_MAX_PAGES	((1ULL << 31) - 1)
 #define MEMSLOT_ALL_FLAGS	(KVM_MEM_LOG_DIRTY_PAGES | KVM_MEM_READONLY)
 
-/* The slot number as KVM packs it: address space above, id below. */
-#define MEMSLOT_ID_BITS		16
-#define MEMSLOT_ID_MASK		GENMASK(MEMSLOT_ID_BITS - 1, 0)
+#define MEMSLOT_ID_MASK		GENMASK(HV_MEMSLOT_ID_BITS - 1, 0)
 
 enum memslot_op {
 	MEMSLOT_SAME,		/* nothing to do */
@@ -100,7 +99,7 @@ void hv_vcpu_set_address_space(struct hv_vcpu *vcpu, enum hv_address_space as)
 
 struct hv_memslot *hv_memslot_by_number(struct hv_vm *vm, u32 number)
 {
-	unsigned int i, as = number >> MEMSLOT_ID_BITS, id = number & MEMSLOT_ID_MASK;
+	unsigned int i, as = number >> HV_MEMSLOT_ID_BITS, id = number & MEMSLOT_ID_MASK;
 	struct hv_memslots *slots;
 
 	if (as >= HV_ADDRESS_SPACES || id >= HV_MAX_MEMSLOTS)
@@ -169,7 +168,7 @@ static unsigned long *memslot_alloc_dirty(const struct hv_vm *vm, u64 npages)
 	size_t words = BITS_TO_LONGS(npages);
 	unsigned long *dirty = kvcalloc(2 * words, sizeof(long), GFP_KERNEL_ACCOUNT);
 
-	if (dirty && vm->dirty_initially_set)
+	if (dirty && hv_dirty_starts_full(vm))
 		bitmap_set(dirty, 0, npages);
 	return dirty;
 }
@@ -186,7 +185,7 @@ static struct hv_memslot *memslot_alloc(const struct hv_vm *vm, const struct hv_
 	slot->hva = r->userspace_addr;
 	slot->flags = r->flags;
 	slot->id = r->slot & MEMSLOT_ID_MASK;
-	slot->as = r->slot >> MEMSLOT_ID_BITS;
+	slot->as = r->slot >> HV_MEMSLOT_ID_BITS;
 	if (!(slot->flags & KVM_MEM_LOG_DIRTY_PAGES))
 		return slot;
 	/* A slot that moves keeps its log. */
@@ -255,7 +254,7 @@ static int memslot_prepare(struct hv_vm *vm, const struct kvm_userspace_memory_r
 	c->old = hv_memslot_by_number(vm, r->slot);
 	if (IS_ERR(c->old))
 		return PTR_ERR(c->old);
-	c->as = array_index_nospec(r->slot >> MEMSLOT_ID_BITS, HV_ADDRESS_SPACES);
+	c->as = array_index_nospec(r->slot >> HV_MEMSLOT_ID_BITS, HV_ADDRESS_SPACES);
 	slots = hv_memslots(vm, c->as);
 	op = memslot_classify(c->old, r);
 	if (op < 0)
@@ -292,7 +291,7 @@ static void memslot_log_switched(struct hv_vm *vm, const struct hv_memslot *new)
 {
 	if (!new->dirty)	/* large pages may come back */
 		hv_tdp_zap_slot(vm, new);
-	else if (!vm->dirty_initially_set)
+	else if (!hv_dirty_starts_full(vm))
 		hv_tdp_write_protect(vm, new, 0, new->npages, NULL);
 }
 

@@ -10,6 +10,8 @@
 #include "compat/kvm_abi.h"
 #include "core/vm.h"
 
+#define HV_MEMSLOT_ID_BITS	16
+
 /**
  * struct hv_memslot - a run of guest frames backed by a run of user addresses
  * @base_gfn: first guest frame number
@@ -64,6 +66,12 @@ struct hv_memslot *hv_vcpu_memslot(struct hv_vcpu *vcpu, u64 gfn);
  */
 struct hv_memslot *hv_memslot_by_number(struct hv_vm *vm, u32 number);
 
+/* The number as the ABI packs it: address space above, id below. */
+static inline u32 hv_memslot_number(const struct hv_memslot *slot)
+{
+	return slot->as << HV_MEMSLOT_ID_BITS | slot->id;
+}
+
 /*
  * The vCPU enters or leaves system management mode: from its next entry on it sees the
  * memory of @as. Its own task, loaded.
@@ -86,11 +94,10 @@ static inline size_t hv_memslot_dirty_words(const struct hv_memslot *slot)
 	return BITS_TO_LONGS(slot->npages);
 }
 
-/* Note that @gfn was, or may now be, written; no effect without a dirty log. */
-static inline void hv_memslot_mark_dirty(struct hv_memslot *slot, u64 gfn)
+/* The second half of the bitmap, for who holds vm->slots_lock. */
+static inline unsigned long *hv_memslot_scratch(const struct hv_memslot *slot)
 {
-	if (slot->dirty && !test_bit(gfn - slot->base_gfn, slot->dirty))
-		set_bit(gfn - slot->base_gfn, slot->dirty);
+	return slot->dirty + hv_memslot_dirty_words(slot);
 }
 
 #endif /* VELLUM_MEMORY_MEMSLOT_H */

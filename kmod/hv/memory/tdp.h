@@ -66,8 +66,4 @@ void hv_tdp_flush(struct hv_vm *vm);
 int hv_notifier_register(struct hv_vm *vm);
 void hv_notifier_unregister(struct hv_vm *vm);
 
-/* memory/dirty.c */
-int hv_dirty_get_log(struct hv_vm *vm, const struct kvm_dirty_log *log);
-int hv_dirty_clear_log(struct hv_vm *vm, const struct kvm_clear_dirty_log *log);
-
 #endif /* VELLUM_MEMORY_TDP_H */

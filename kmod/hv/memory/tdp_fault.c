@@ -14,6 +14,7 @@
 
 #include "core/ops.h"
 #include "core/vcpu.h"
+#include "memory/dirty.h"
 #include "memory/hostpt.h"
 #include "memory/memslot.h"
 #include "memory/tdp.h"
@@ -52,8 +53,9 @@ static bool tdp_allows(u64 entry, const struct tdp_fault *f)
  * A leaf was there when the CPU faulted: another vCPU may have widened it since,
  * or only the dirty log holds the write back.
  */
-static bool tdp_fix_leaf(struct hv_tdp *tdp, struct hv_memslot *slot, const struct tdp_fault *f)
+static bool tdp_fix_leaf(struct hv_vcpu *vcpu, struct hv_memslot *slot, const struct tdp_fault *f)
 {
+	struct hv_tdp *tdp = &vcpu->vm->tdp;
 	unsigned int level = tdp->levels;
 	u64 *entry = tdp_entry(tdp->root[slot->as], f->gfn, level);
 	u64 old = READ_ONCE(*entry), new;
@@ -71,7 +73,7 @@ static bool tdp_fix_leaf(struct hv_tdp *tdp, struct hv_memslot *slot, const stru
 		return false;
 	if (!try_cmpxchg64(entry, &old, new))
 		return false;
-	hv_memslot_mark_dirty(slot, f->gfn);
+	hv_dirty_page(vcpu, slot, f->gfn);
 	return true;
 }
 
@@ -225,7 +227,10 @@ static enum tdp_step tdp_try(struct hv_vcpu *vcpu, struct hv_memslot *slot, stru
 
 	if (slot->dying)
 		return TDP_DYING;
-	if (f->present && tdp_fix_leaf(&vm->tdp, slot, f))
+	/* The write must wait until user space made room: it has been asked to. */
+	if (f->write && slot->dirty && !hv_dirty_ring_room(vcpu, 1))
+		return TDP_DONE;
+	if (f->present && tdp_fix_leaf(vcpu, slot, f))
 		return TDP_DONE;
 	if (!hv_host_lookup(vm->mm, f->hva, &host) || (f->write && !host.writable))
 		return TDP_HOST;
@@ -243,7 +248,7 @@ static enum tdp_step tdp_try(struct hv_vcpu *vcpu, struct hv_memslot *slot, stru
 		return step;
 	tdp_dirty_host_page(&host, leaf);
 	if (f->write)
-		hv_memslot_mark_dirty(slot, f->gfn);
+		hv_dirty_page(vcpu, slot, f->gfn);
 	return TDP_DONE;
 }
 
