@@ -318,6 +318,17 @@ static long pre_fault_memory(void *vcpu, void *arg)
 	return hv_pre_fault(vcpu, arg);
 }
 
+/*
+ * Where guest and hypervisor would share the TPR in memory, for guests patched to spare
+ * the exits of TPR writes. Nothing is shared here, so the only address is 0, "none":
+ * QEMU sets that at every reset and gives up where it cannot. It asks for another
+ * only after KVM_EXIT_TPR_ACCESS, and that is never sent either.
+ */
+static long set_vapic_addr(void *vcpu, void *arg)
+{
+	return ((struct kvm_vapic_addr *)arg)->vapic_addr ? -EINVAL : 0;
+}
+
 static long enable_cap(void *vcpu, void *arg)
 {
 	return hv_vcpu_enable_cap(vcpu, arg);
@@ -357,6 +368,7 @@ static const struct hv_ioctl vcpu_ioctls[] = {
 	{ KVM_SET_TSC_KHZ, HV_ARG_VALUE, set_tsc_khz },
 	{ KVM_GET_TSC_KHZ, HV_ARG_VALUE, get_tsc_khz },
 	{ KVM_KVMCLOCK_CTRL, HV_ARG_VALUE, kvmclock_ctrl },
+	{ KVM_SET_VAPIC_ADDR, HV_ARG_IN, set_vapic_addr },
 	{ KVM_X86_SETUP_MCE, HV_ARG_IN, setup_mce },
 	{ KVM_X86_SET_MCE, HV_ARG_IN, set_mce },
 	{ KVM_PRE_FAULT_MEMORY, HV_ARG_IN | HV_ARG_OUT, pre_fault_memory },
