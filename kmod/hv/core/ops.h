@@ -115,6 +115,14 @@ struct hv_ops {
 	int (*set_deadline)(struct hv_vcpu *vcpu, u64 deadline);
 
 	/*
+	 * LAPICs that hardware runs (NULL: it cannot); loaded. update_apic: mode, base,
+	 * software enable or ISR of vcpu->lapic changed: decides, tells by
+	 * hv_lapic_set_by_hw(). apic_irr: IRR has new bits, @vector is the highest.
+	 */
+	void (*update_apic)(struct hv_vcpu *vcpu);
+	void (*apic_irr)(struct hv_vcpu *vcpu, int vector);
+
+	/*
 	 * TLBs; loaded, before entry. flush_tdp: take the root of vcpu->as, then INVEPT /
 	 * new ASID; flush_guest: INVVPID.
 	 */

@@ -149,6 +149,13 @@ void hv_ioapic_eoi(struct hv_vm *vm, u8 vector, bool level)
 	spin_unlock_irqrestore(&ioapic->lock, flags);
 }
 
+u64 hv_ioapic_vectors(const struct hv_vm *vm, unsigned int i)
+{
+	const struct hv_irqchip *chip = vm->irqchip;
+
+	return chip ? READ_ONCE(chip->ioapic.vectors[i]) : 0;
+}
+
 /* EOIs look at it without the lock: bits of vectors that stay are never clear meanwhile. */
 static void note_vectors(struct hv_ioapic *ioapic)
 {

@@ -37,6 +37,8 @@ void hv_ioapic_fini(struct hv_ioapic *ioapic);
 int hv_ioapic_set_irq(struct hv_ioapic *ioapic, unsigned int pin, int source, bool level);
 /* A LAPIC's EOI; vCPU context. @level: its TMR bit */
 void hv_ioapic_eoi(struct hv_vm *vm, u8 vector, bool level);
+/* bits of the vectors 64 * @i and up whose EOI hv_ioapic_eoi() cares about */
+u64 hv_ioapic_vectors(const struct hv_vm *vm, unsigned int i);
 
 void hv_ioapic_get(struct hv_ioapic *ioapic, struct kvm_ioapic_state *s);
 int hv_ioapic_set(struct hv_ioapic *ioapic, const struct kvm_ioapic_state *s);

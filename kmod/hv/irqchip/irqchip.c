@@ -189,6 +189,14 @@ bool hv_irq_pending(struct hv_vcpu *vcpu)
 	return extint_pending(vcpu) || hv_lapic_pending(vcpu) >= 0;
 }
 
+bool hv_irq_injectable(struct hv_vcpu *vcpu)
+{
+	if (!vcpu->lapic || !vcpu->lapic->by_hw)
+		return hv_irq_pending(vcpu);
+	lapic_collect(vcpu->lapic);
+	return extint_pending(vcpu);
+}
+
 int hv_irq_ack(struct hv_vcpu *vcpu)
 {
 	if (!vcpu->lapic)

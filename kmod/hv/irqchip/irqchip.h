@@ -47,6 +47,8 @@ void hv_routing_destroy(struct hv_vm *vm);
 
 /* What run.c and event.c ask of a vCPU's controllers. All cheap when nothing is pending. */
 bool hv_irq_pending(struct hv_vcpu *vcpu);		/* PIC through LVT0, or LAPIC above PPR */
+/* the same, but what the hardware delivers by itself is only handed over to it */
+bool hv_irq_injectable(struct hv_vcpu *vcpu);
 int hv_irq_ack(struct hv_vcpu *vcpu);			/* take it: vector, or -1 */
 
 #endif /* VELLUM_IRQCHIP_IRQCHIP_H */

@@ -29,11 +29,16 @@ int lapic_highest(const struct hv_lapic *lapic, u32 group)
 	return -1;
 }
 
+static int highest_in_service(const struct hv_lapic *lapic)
+{
+	return lapic->by_hw ? lapic_highest(lapic, APIC_ISR) : lapic->highest_isr;
+}
+
 /* SDM, "Task and Processor Priorities" */
 void lapic_update_ppr(struct hv_lapic *lapic)
 {
 	u32 tpr = lapic_reg(lapic, APIC_TASKPRI) & APIC_TPRI_MASK;
-	u32 in_service = max(lapic->highest_isr, 0) & HV_PRIORITY_CLASS;
+	u32 in_service = max(highest_in_service(lapic), 0) & HV_PRIORITY_CLASS;
 
 	lapic_set_reg(lapic, APIC_PROCPRI,
 		      (tpr & HV_PRIORITY_CLASS) >= in_service ? tpr : in_service);
@@ -50,10 +55,81 @@ bool lapic_set_irr(struct hv_lapic *lapic, u8 vector, bool level)
 		else
 			clear_bit(vector % 32, tmr);
 	}
-	if (test_and_set_bit(vector % 32, lapic_vector_word(lapic, APIC_IRR, vector)))
+	if (test_and_set_bit(vector, lapic->incoming))
 		return false;
 	atomic_set(&lapic->irr_pending, 1);
 	return true;
+}
+
+/* The two registers of a 256-bit group that hold 64 vectors. */
+static u64 vectors_get(const struct hv_lapic *lapic, u32 group, unsigned int i)
+{
+	u32 low = group + 2 * i * HV_LAPIC_REG_STRIDE;
+
+	return lapic_reg(lapic, low) | (u64)lapic_reg(lapic, low + HV_LAPIC_REG_STRIDE) << 32;
+}
+
+static void irr_add(struct hv_lapic *lapic, unsigned int i, u64 vectors)
+{
+	u32 low = APIC_IRR + 2 * i * HV_LAPIC_REG_STRIDE;
+	u32 high = low + HV_LAPIC_REG_STRIDE;
+
+	lapic_set_reg(lapic, low, lapic_reg(lapic, low) | (u32)vectors);
+	lapic_set_reg(lapic, high, lapic_reg(lapic, high) | vectors >> 32);
+}
+
+/* Level-triggered ones, and what an IOAPIC pin may have sent: someone may wait for its end. */
+static void update_eoi_exits(struct hv_lapic *lapic, unsigned int i)
+{
+	lapic->eoi_exits[i] = vectors_get(lapic, APIC_TMR, i) |
+			      hv_ioapic_vectors(lapic->vcpu->vm, i);
+}
+
+void lapic_collect(struct hv_lapic *lapic)
+{
+	bool found = false;
+	unsigned int i;
+
+	for (i = 0; i < HV_APIC_WORDS; i++) {
+		if (!READ_ONCE(lapic->incoming[i]))
+			continue;
+		irr_add(lapic, i, xchg(&lapic->incoming[i], 0));
+		update_eoi_exits(lapic, i);
+		found = true;
+	}
+	if (found && lapic->by_hw)
+		hv_ops->apic_irr(lapic->vcpu, lapic_highest(lapic, APIC_IRR));
+}
+
+void lapic_tell_back_end(struct hv_lapic *lapic)
+{
+	if (hv_ops->update_apic)
+		hv_ops->update_apic(lapic->vcpu);
+}
+
+int hv_lapic_requested(struct hv_vcpu *vcpu)
+{
+	return lapic_highest(vcpu->lapic, APIC_IRR);
+}
+
+int hv_lapic_in_service(struct hv_vcpu *vcpu)
+{
+	return lapic_highest(vcpu->lapic, APIC_ISR);
+}
+
+void hv_lapic_set_by_hw(struct hv_vcpu *vcpu, bool on)
+{
+	struct hv_lapic *lapic = vcpu->lapic;
+	unsigned int i;
+
+	lapic->by_hw = on;
+	for (i = 0; i < HV_APIC_WORDS; i++)
+		update_eoi_exits(lapic, i);
+	lapic->highest_isr = lapic_highest(lapic, APIC_ISR);
+	lapic_update_ppr(lapic);
+	atomic_set(&lapic->irr_pending, 1);
+	/* what waits is offered anew, by whom it may concern now */
+	hv_request(vcpu, HV_REQ_EVENT);
 }
 
 bool lapic_accept(struct hv_lapic *lapic, u8 vector, bool level)
@@ -85,6 +161,7 @@ int hv_lapic_pending(struct hv_vcpu *vcpu)
 
 	if (!lapic->enabled || !atomic_read(&lapic->irr_pending))
 		return -1;
+	lapic_collect(lapic);
 	vector = lapic_highest(lapic, APIC_IRR);
 	ppr = lapic_reg(lapic, APIC_PROCPRI) & HV_PRIORITY_CLASS;
 	if (vector < 0 || (vector & HV_PRIORITY_CLASS) <= ppr)
@@ -98,8 +175,8 @@ static void refresh_irr_hint(struct hv_lapic *lapic)
 	if (lapic_highest(lapic, APIC_IRR) >= 0)
 		return;
 	atomic_set(&lapic->irr_pending, 0);
-	smp_mb();	/* the setter: IRR bit, barrier of its atomic, hint */
-	if (lapic_highest(lapic, APIC_IRR) >= 0)
+	smp_mb();	/* the setter: incoming bit, barrier of its atomic, hint */
+	if (!bitmap_empty(lapic->incoming, KVM_NR_INTERRUPTS))
 		atomic_set(&lapic->irr_pending, 1);
 }
 
@@ -110,7 +187,7 @@ int hv_lapic_take(struct hv_vcpu *vcpu)
 
 	if (vector < 0)
 		return -1;
-	clear_bit(vector % 32, lapic_vector_word(lapic, APIC_IRR, vector));
+	__clear_bit(vector % 32, lapic_vector_word(lapic, APIC_IRR, vector));
 	refresh_irr_hint(lapic);
 	__set_bit(vector % 32, lapic_vector_word(lapic, APIC_ISR, vector));
 	/* it was above PPR, so above all others in service */
@@ -145,15 +222,19 @@ static void end_of_interrupt(struct hv_lapic *lapic, u8 vector)
 
 void lapic_eoi(struct hv_lapic *lapic)
 {
+	int vector = highest_in_service(lapic);
+
 	/* an EOI with nothing in service has no effect */
-	if (lapic->highest_isr >= 0)
-		end_of_interrupt(lapic, lapic->highest_isr);
+	if (vector < 0)
+		return;
+	end_of_interrupt(lapic, vector);
+	if (lapic->by_hw)
+		lapic_tell_back_end(lapic);
 }
 
 /* The hardware has done the EOI; what it could not do remains. */
 void hv_lapic_eoi_vector(struct hv_vcpu *vcpu, u8 vector)
 {
-	vcpu->lapic->highest_isr = lapic_highest(vcpu->lapic, APIC_ISR);
 	broadcast_eoi(vcpu->lapic, vector);
 }
 
@@ -217,6 +298,7 @@ static void reset_regs(struct hv_lapic *lapic)
 
 	lapic_timer_stop(lapic);
 	memset(lapic->regs, 0, PAGE_SIZE);
+	bitmap_zero(lapic->incoming, KVM_NR_INTERRUPTS);
 	lapic_set_id_regs(lapic);
 	lapic_set_reg(lapic, APIC_LVR, HV_LAPIC_VERSION);
 	for (lvt = APIC_LVTT; lvt <= APIC_LVTERR; lvt += HV_LAPIC_REG_STRIDE)
@@ -227,6 +309,7 @@ static void reset_regs(struct hv_lapic *lapic)
 	WRITE_ONCE(lapic->sw_enabled, false);
 	lapic->timer.deadline_tsc = 0;
 	lapic->timer.period = 0;
+	lapic->timer.mode = 0;
 	lapic_timer_set_divide(lapic, 0);
 	lapic->esr_pending = 0;
 	lapic->highest_isr = -1;
@@ -265,6 +348,7 @@ void hv_lapic_reset(struct hv_vcpu *vcpu, bool init)
 	else
 		lapic->pending_events = 0;
 	lapic_map_changed(lapic);
+	lapic_tell_back_end(lapic);
 }
 
 int hv_lapic_create(struct hv_vcpu *vcpu)
@@ -349,6 +433,7 @@ static void mode_changed(struct hv_lapic *lapic)
 	if (!lapic->enabled)
 		lapic_timer_stop(lapic);
 	lapic_map_changed(lapic);
+	lapic_tell_back_end(lapic);
 	/* IRR is evaluated again, and a disabled LAPIC passes the 8259s' interrupts */
 	hv_request(lapic->vcpu, HV_REQ_EVENT);
 }
@@ -363,8 +448,11 @@ int hv_lapic_base_write(struct hv_vcpu *vcpu, u64 value, bool host)
 	if (!vcpu->lapic && (value & X2APIC_ENABLE))
 		return 1;
 	vcpu->msr.apic_base = value;
-	if (!((old ^ value) & (XAPIC_ENABLE | X2APIC_ENABLE)))
+	if (!((old ^ value) & (XAPIC_ENABLE | X2APIC_ENABLE))) {
+		if (vcpu->lapic && old != value)
+			lapic_tell_back_end(vcpu->lapic);
 		return 0;
+	}
 	if (vcpu->lapic)
 		mode_changed(vcpu->lapic);
 	hv_cpuid_refresh(vcpu);

@@ -9,6 +9,8 @@
 
 #include "core/vcpu.h"
 
+#define HV_APIC_WORDS	(KVM_NR_INTERRUPTS / 64)	/* a bit for each vector */
+
 /**
  * struct hv_lapic_timer - the timer of one local APIC
  *
@@ -25,6 +27,7 @@ struct hv_lapic_timer {
 	u32 divide;		/* 1-128 */
 	bool armed;
 	bool blocked;		/* the vCPU sleeps: @hw cannot serve */
+	u32 mode;		/* of LVTT, as last acted upon */
 	bool hw;		/* back end's deadline armed, hrtimer idle */
 	atomic_t pending;	/* expired and not yet turned into IRR */
 };
@@ -33,8 +36,11 @@ struct hv_lapic_timer {
  * struct hv_lapic - register page and what is not in it
  *
  * @regs has the hardware layout (one 32-bit register each 16 bytes; ICR of 64
- * bits in x2APIC mode), so that it can serve as the virtual-APIC page. Any
- * task sets bits of IRR and TMR, with atomics; all else only the vCPU writes.
+ * bits in x2APIC mode), so that it can serve as the virtual-APIC page. With @by_hw
+ * it does: the CPU delivers from IRR, ends interrupts and keeps PPR by itself. It
+ * does so without atomics, so other tasks leave what they deliver in @incoming, from
+ * where the vCPU moves it into IRR. Any task sets bits of TMR, with atomics, before
+ * that; all else only the vCPU and its guest write.
  */
 struct hv_lapic {
 	struct hv_vcpu *vcpu;
@@ -43,8 +49,11 @@ struct hv_lapic {
 	bool x2apic;
 	bool sw_enabled;		/* SVR bit 8 */
 	u8 eoi_exit_vector;		/* for HV_REQ_IOAPIC_EOI */
-	atomic_t irr_pending;		/* hint: IRR may be non-zero */
-	int highest_isr;		/* highest vector in service, -1: none */
+	bool by_hw;			/* hardware delivers: set by the back end */
+	unsigned long incoming[HV_APIC_WORDS];	/* delivered, not in IRR yet; any task */
+	u64 eoi_exits[HV_APIC_WORDS];	/* vectors whose EOI concerns an IOAPIC */
+	atomic_t irr_pending;		/* hint: IRR or @incoming may be non-zero */
+	int highest_isr;		/* highest vector in service, -1: none; not with @by_hw */
 	unsigned long pending_events;	/* BIT(HV_APIC_INIT), BIT(HV_APIC_SIPI); any task */
 	u8 sipi_vector;			/* any task */
 	unsigned long esr_pending;	/* errors since ESR was last written; any task */
@@ -73,6 +82,10 @@ int hv_lapic_mmio_write(struct hv_vcpu *vcpu, u64 gpa, unsigned int len, const v
 /* back ends with a trap-after-write exit: the register at @offset was written in @regs */
 int hv_lapic_written(struct hv_vcpu *vcpu, u32 offset);
 void hv_lapic_eoi_vector(struct hv_vcpu *vcpu, u8 vector);	/* virtualized EOI exit */
+/* back ends: from now on hardware, or software, delivers from @regs. Loaded */
+void hv_lapic_set_by_hw(struct hv_vcpu *vcpu, bool on);
+int hv_lapic_requested(struct hv_vcpu *vcpu);	/* highest vector of IRR, or -1 */
+int hv_lapic_in_service(struct hv_vcpu *vcpu);	/* highest vector of ISR, or -1 */
 int hv_lapic_eoi_exit(struct hv_vcpu *vcpu);	/* HV_REQ_IOAPIC_EOI: fills the run page */
 
 u64 hv_lapic_tpr(struct hv_vcpu *vcpu);			/* as CR8: 0-15 */

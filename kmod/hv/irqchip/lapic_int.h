@@ -52,8 +52,12 @@ static inline bool lapic_timer_is_periodic(const struct hv_lapic *lapic)
 int lapic_highest(const struct hv_lapic *lapic, u32 group);	/* vector, or -1 */
 void lapic_update_ppr(struct hv_lapic *lapic);
 void lapic_eoi(struct hv_lapic *lapic);
-/* Set IRR; any context. false: it was set. Who sees it is the caller's business. */
+/* Ask for @vector; any context. false: it is asked for. Who sees it is the caller's business. */
 bool lapic_set_irr(struct hv_lapic *lapic, u8 vector, bool level);
+/* What was asked for comes into IRR. Only the vCPU itself, loaded */
+void lapic_collect(struct hv_lapic *lapic);
+/* mode, software enable or ISR changed: the back end looks again */
+void lapic_tell_back_end(struct hv_lapic *lapic);
 /* the same, and the vCPU looks at it. false: the LAPIC does not take interrupts */
 bool lapic_accept(struct hv_lapic *lapic, u8 vector, bool level);
 void lapic_set_id_regs(struct hv_lapic *lapic);
@@ -77,7 +81,7 @@ void lapic_timer_init(struct hv_lapic *lapic);
 void lapic_timer_stop(struct hv_lapic *lapic);
 void lapic_timer_set_count(struct hv_lapic *lapic, u32 count);
 void lapic_timer_set_divide(struct hv_lapic *lapic, u32 tdcr);
-void lapic_timer_mode_changed(struct hv_lapic *lapic, u32 old_lvtt);
+void lapic_timer_mode_changed(struct hv_lapic *lapic);
 u32 lapic_timer_current(struct hv_lapic *lapic);
 /* KVM_SET_LAPIC: go on from @current, as far as the registers say there is a timer */
 void lapic_timer_restore(struct hv_lapic *lapic, u32 current_count);

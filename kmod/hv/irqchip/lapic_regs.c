@@ -93,7 +93,10 @@ void lapic_set_spiv(struct hv_lapic *lapic, u32 value)
 	u32 lvt;
 
 	lapic_set_reg(lapic, APIC_SPIV, value & HV_SPIV_WRITABLE);
-	WRITE_ONCE(lapic->sw_enabled, on);
+	if (on != lapic->sw_enabled) {
+		WRITE_ONCE(lapic->sw_enabled, on);
+		lapic_tell_back_end(lapic);
+	}
 	if (on)
 		return;
 	for (lvt = APIC_LVTT; lvt <= APIC_LVTERR; lvt += HV_LAPIC_REG_STRIDE)
@@ -102,14 +105,12 @@ void lapic_set_spiv(struct hv_lapic *lapic, u32 value)
 
 static void write_lvt(struct hv_lapic *lapic, u32 offset, u32 value)
 {
-	u32 old = lapic_reg(lapic, offset);
-
 	value &= lapic_lvt_mask(lapic, offset);
 	if (!lapic->sw_enabled)
 		value |= APIC_LVT_MASKED;
 	lapic_set_reg(lapic, offset, value);
 	if (offset == APIC_LVTT)
-		lapic_timer_mode_changed(lapic, old);
+		lapic_timer_mode_changed(lapic);
 	else if (offset == APIC_LVT0)
 		/* an interrupt of the 8259s may wait behind it */
 		hv_request(lapic->vcpu, HV_REQ_EVENT);
@@ -131,8 +132,7 @@ static void write_esr(struct hv_lapic *lapic)
 
 static void write_naming_reg(struct hv_lapic *lapic, u32 offset, u32 value)
 {
-	if (lapic_reg(lapic, offset) == value)
-		return;
+	/* Hardware may have put the new value there already: the old one is not to be seen. */
 	lapic_set_reg(lapic, offset, value);
 	lapic_map_changed(lapic);
 }
@@ -232,6 +232,9 @@ static bool is_readable_xapic(u32 offset)
 static u32 read_reg(struct hv_lapic *lapic, u32 offset)
 {
 	switch (offset) {
+	case APIC_IRR ... APIC_IRR + (APIC_ISR_NR - 1) * HV_LAPIC_REG_STRIDE:
+		lapic_collect(lapic);
+		return lapic_reg(lapic, offset);
 	case APIC_TMCCT:
 		return lapic_timer_current(lapic);
 	case APIC_EOI:
@@ -377,8 +380,8 @@ int hv_lapic_written(struct hv_vcpu *vcpu, u32 offset)
 {
 	struct hv_lapic *lapic = vcpu->lapic;
 
-	if (lapic->x2apic && offset == APIC_ICR)
-		x2apic_write_icr(lapic, READ_ONCE(*(u64 *)(lapic->regs + APIC_ICR)));
+	if (lapic->x2apic && offset == APIC_SELF_IPI)
+		x2apic_self_ipi(lapic, lapic_reg(lapic, offset));
 	else
 		lapic_reg_write(lapic, offset, lapic_reg(lapic, offset));
 	return HV_RESUME;

@@ -29,6 +29,7 @@ int hv_lapic_get(struct hv_vcpu *vcpu, struct kvm_lapic_state *s)
 	/* an expiry that waits for the next entry is not lost on the way */
 	hv_lapic_timer_sync(vcpu);
 	hv_request(vcpu, HV_REQ_EVENT);
+	lapic_collect(lapic);
 	lapic_update_ppr(lapic);
 	memcpy(s->regs, lapic->regs, sizeof(s->regs));
 	set_state_reg(s, APIC_TMCCT, lapic_timer_current(lapic));
@@ -96,6 +97,7 @@ int hv_lapic_set(struct hv_vcpu *vcpu, const struct kvm_lapic_state *s)
 	lapic_set_reg(lapic, APIC_TASKPRI, state_reg(s, APIC_TASKPRI) & APIC_TPRI_MASK);
 	lapic_set_spiv(lapic, state_reg(s, APIC_SPIV));
 	lapic_set_reg(lapic, APIC_ESR, state_reg(s, APIC_ESR));
+	bitmap_zero(lapic->incoming, KVM_NR_INTERRUPTS);
 	set_vectors(lapic, s, APIC_ISR);
 	set_vectors(lapic, s, APIC_TMR);
 	set_vectors(lapic, s, APIC_IRR);
@@ -109,6 +111,7 @@ int hv_lapic_set(struct hv_vcpu *vcpu, const struct kvm_lapic_state *s)
 	lapic_update_ppr(lapic);
 	atomic_set(&lapic->irr_pending, 1);
 	lapic_map_changed(lapic);
+	lapic_tell_back_end(lapic);
 	hv_request(vcpu, HV_REQ_EVENT);
 	return 0;
 }

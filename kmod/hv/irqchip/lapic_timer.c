@@ -148,8 +148,10 @@ void lapic_timer_set_count(struct hv_lapic *lapic, u32 count)
 {
 	struct hv_lapic_timer *timer = &lapic->timer;
 
-	if (lapic_timer_is_deadline(lapic))
+	if (lapic_timer_is_deadline(lapic)) {
+		lapic_set_reg(lapic, APIC_TMICT, 0);
 		return;
+	}
 	lapic_set_reg(lapic, APIC_TMICT, count);
 	if (!count) {
 		lapic_timer_stop(lapic);
@@ -195,14 +197,15 @@ void lapic_timer_set_divide(struct hv_lapic *lapic, u32 tdcr)
 }
 
 /* One-shot and periodic may change under a running count; to or from TSC-deadline disarms. */
-void lapic_timer_mode_changed(struct hv_lapic *lapic, u32 old_lvtt)
+void lapic_timer_mode_changed(struct hv_lapic *lapic)
 {
 	struct hv_lapic_timer *timer = &lapic->timer;
-	u32 old = old_lvtt & HV_LVT_TIMER_MODE;
 	u32 new = lapic_reg(lapic, APIC_LVTT) & HV_LVT_TIMER_MODE;
+	u32 old = timer->mode;
 
 	if (old == new)
 		return;
+	timer->mode = new;
 	if (old == APIC_LVT_TIMER_TSCDEADLINE || new == APIC_LVT_TIMER_TSCDEADLINE) {
 		lapic_timer_stop(lapic);
 		lapic_set_reg(lapic, APIC_TMICT, 0);
@@ -237,6 +240,7 @@ void lapic_timer_restore(struct hv_lapic *lapic, u32 current_count)
 	u64 left;
 
 	lapic_timer_stop(lapic);
+	timer->mode = lapic_reg(lapic, APIC_LVTT) & HV_LVT_TIMER_MODE;
 	lapic_timer_set_divide(lapic, lapic_reg(lapic, APIC_TDCR));
 	if (lapic_timer_is_deadline(lapic)) {
 		if (timer->deadline_tsc)

@@ -237,7 +237,7 @@ static void interrupt_inject(struct hv_vcpu *vcpu, bool busy)
 	struct hv_events *ev = &vcpu->events;
 	int vector;
 
-	if (!hv_irq_pending(vcpu)) {
+	if (!hv_irq_injectable(vcpu)) {
 		hv_ops->want_interrupt_window(vcpu, false);
 		return;
 	}
@@ -250,7 +250,7 @@ static void interrupt_inject(struct hv_vcpu *vcpu, bool busy)
 			hv_ops->inject_interrupt(vcpu);
 		}
 	}
-	hv_ops->want_interrupt_window(vcpu, hv_irq_pending(vcpu));
+	hv_ops->want_interrupt_window(vcpu, hv_irq_injectable(vcpu));
 }
 
 void hv_events_inject(struct hv_vcpu *vcpu)
