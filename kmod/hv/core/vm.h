@@ -84,6 +84,8 @@ struct hv_vm {
 	struct hv_irqchip *irqchip;	/* NULL or set once before vCPUs run */
 	struct hv_routing __rcu *routing;	/* srcu */
 	struct hv_apic_map __rcu *apic_map;	/* rcu; irqchip/apic_map.c */
+	void *apic_page;		/* back end: what 0xfee00000 is mapped to; vm->lock */
+	atomic_t apic_inhibits;		/* LAPICs that must not be reached through it */
 	bool split_irqchip;
 	u8 split_ioapic_pins;
 	spinlock_t irqfds_lock;		/* irqfds; interrupts off */

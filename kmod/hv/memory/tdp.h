@@ -50,6 +50,13 @@ int hv_pre_fault(struct hv_vcpu *vcpu, struct kvm_pre_fault_memory *range);
  */
 int hv_handle_tdp_violation(struct hv_vcpu *vcpu, const struct hv_tdp_violation *v);
 
+/*
+ * Map vm->apic_page at the xAPIC's default address, unless vm->apic_inhibits; true: it is
+ * mapped, or will be when the guest tries again. Unmap it, after an increment of that.
+ */
+bool hv_tdp_map_apic_page(struct hv_vcpu *vcpu);
+void hv_tdp_unmap_apic_page(struct hv_vm *vm);
+
 /* Under vm->slots_lock; each flushes before it returns. */
 void hv_tdp_zap_slot(struct hv_vm *vm, const struct hv_memslot *slot);
 /*

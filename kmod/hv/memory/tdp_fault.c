@@ -11,6 +11,7 @@
  */
 #include <linux/mm.h>
 #include <linux/sched/signal.h>
+#include <asm/apicdef.h>
 
 #include "core/ops.h"
 #include "core/vcpu.h"
@@ -396,4 +397,38 @@ enum hv_tdp_result hv_tdp_populate(struct hv_vcpu *vcpu, u64 gfn, u64 *next)
 
 	*next = f.level ? tdp_next(gfn, f.level) : gfn;
 	return result;
+}
+
+#define APIC_GFN	(APIC_DEFAULT_PHYS_BASE >> PAGE_SHIFT)
+
+static enum tdp_step tdp_try_apic_page(struct hv_vcpu *vcpu, struct tdp_fault *f)
+{
+	u64 leaf = __pa(vcpu->vm->apic_page) | hv_tdp_bits.read_exec | hv_tdp_bits.write |
+		   hv_tdp_bits.accessed | hv_tdp_bits.dirty | hv_tdp_bits.wb;
+
+	if (atomic_read(&vcpu->vm->apic_inhibits))
+		return TDP_NO_SLOT;
+	return tdp_install(vcpu, f, leaf, 1);
+}
+
+bool hv_tdp_map_apic_page(struct hv_vcpu *vcpu)
+{
+	struct tdp_fault f = { .gfn = APIC_GFN, .write = true };
+	enum tdp_step step;
+
+	/* whoever inhibits it drops the leaf, with the lock held for writing, after that */
+	read_lock(&vcpu->vm->tdp.lock);
+	step = tdp_try_apic_page(vcpu, &f);
+	read_unlock(&vcpu->vm->tdp.lock);
+	if (step == TDP_DONE)
+		return true;
+	return step != TDP_NO_SLOT && tdp_overcome(vcpu, &f, step) == HV_TDP_MAPPED;
+}
+
+void hv_tdp_unmap_apic_page(struct hv_vm *vm)
+{
+	unsigned int as;
+
+	for (as = 0; as < HV_ADDRESS_SPACES; as++)
+		tdp_drop(vm, as, APIC_GFN, 1);
 }

@@ -7,6 +7,7 @@
  * Facility"). A missing required feature is named and fails the module load.
  */
 #include <linux/kernel.h>
+#include <linux/moduleparam.h>
 #include <linux/string.h>
 #include <asm/cpufeature.h>
 #include <asm/msr.h>
@@ -89,6 +90,15 @@ static const u32 optional[NR_WORDS] = {
 /* Instructions that a guest has when its CPUID says so. */
 #define SECONDARY_BY_CPUID (SECONDARY_EXEC_ENABLE_RDTSCP | SECONDARY_EXEC_ENABLE_INVPCID | \
 			    SECONDARY_XSAVES)
+
+/* What vmx/apic.c wants; it is switched with the mode of each LAPIC. */
+#define SECONDARY_APIC	(SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES |	\
+			 SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE |	\
+			 SECONDARY_EXEC_APIC_REGISTER_VIRT | SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY)
+
+static bool apicv = true;
+module_param(apicv, bool, 0444);
+MODULE_PARM_DESC(apicv, "let the CPU virtualize local APICs, where it can (default: true)");
 
 static u64 rdmsr_or_zero(u32 msr)
 {
@@ -196,6 +206,9 @@ static int read_caps(struct vmx_caps *c)
 	c->cpu = choose(CPU, allowed) & ~CPU_AT_TIMES;
 	c->secondary = usable_secondary(choose(SECONDARY, allowed), c->ept_vpid);
 	c->secondary_may = SECONDARY_BY_CPUID & (allowed[SECONDARY] >> 32);
+	c->apicv = apicv && (allowed[CPU] >> 32 & CPU_BASED_TPR_SHADOW) &&
+		   !(~allowed[SECONDARY] >> 32 & SECONDARY_APIC);
+	c->stale_vectoring = c->apicv && !(allowed[PIN] >> 32 & PIN_BASED_POSTED_INTR);
 	c->exit = choose(EXIT, allowed);
 	c->entry = choose(ENTRY, allowed) & ~ENTRY_AT_TIMES;
 	return 0;

@@ -124,6 +124,8 @@ int vmx_handle_ept_violation(struct hv_vmx *vmx)
 		v.user = (vmx_caps.ept_vpid & EPT_CAP_ADVANCED) && !v.gva_is_walk &&
 			 (qual & EPT_QUAL_ADVANCED);
 	}
+	if (unlikely(vmx_map_apic_page(vmx, v.gpa)))
+		return HV_RESUME;
 	return hv_handle_tdp_violation(&vmx->vcpu, &v);
 }
 

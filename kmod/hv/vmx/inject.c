@@ -204,16 +204,20 @@ static void requeue(struct hv_vmx *vmx, u32 info)
 void vmx_requeue(struct hv_vmx *vmx)
 {
 	struct hv_events *ev = &vmx->vcpu.events;
+	bool injected = vmx->injecting;
 
-	if (vmx->injecting) {
+	if (injected) {
 		vmx->injecting = false;
 		ev->exception.injected = false;
 		ev->interrupt.injected = false;
 		ev->nmi_injected = false;
 	}
 	vmx->vectoring = vmcs_read32(IDT_VECTORING_INFO_FIELD);
-	if (unlikely(vmx->vectoring & VECTORING_INFO_VALID_MASK))
-		requeue(vmx, vmx->vectoring);
-	else
+	if (likely(!(vmx->vectoring & VECTORING_INFO_VALID_MASK))) {
 		vmx->vectoring = 0;
+		return;
+	}
+	if (vmx_caps.stale_vectoring && !injected)
+		vmx->vectoring = vmx_apic_vectoring(vmx, vmx->vectoring);
+	requeue(vmx, vmx->vectoring);
 }

@@ -12,6 +12,7 @@
  * Compatibility-mode SYSCALL does not exist on these CPUs, so CSTAR is only stored.
  */
 #include <linux/preempt.h>
+#include <asm/apicdef.h>
 #include <asm/cpufeature.h>
 #include <asm/msr.h>
 #include <asm/nospec-branch.h>
@@ -33,6 +34,8 @@ static const u32 user_msr[VMX_NR_USER_MSRS] = {
 #define BITMAP_WRITE	(2048 * 8)
 #define BITMAP_RANGE	0x1fff
 #define MSR_HIGH_BASE	0xc0000000
+
+#define X2APIC_STRIDE	16	/* of the page's offsets, one MSR */
 
 enum { PASS_READ = BIT(0), PASS_WRITE = BIT(1), PASS_BOTH = PASS_READ | PASS_WRITE };
 
@@ -59,6 +62,34 @@ void vmx_msr_bitmap_init(struct hv_vmx *vmx)
 		bitmap_pass(vmx->msr_bitmap, both[i], PASS_BOTH);
 	/* Hardware applies offset and ratio; a write must reach shared code. */
 	bitmap_pass(vmx->msr_bitmap, MSR_IA32_TSC, PASS_READ);
+}
+
+/*
+ * x2APIC registers that are memory, as offsets from the first (SDM "x2APIC Register
+ * Address Space"): all readable ones but the timer's current count.
+ */
+static const u8 x2apic_readable[] = {
+	0x02, 0x03, 0x08, 0x0a, 0x0d, 0x0f,
+	0x10, 0x11, 0x12, 0x13, 0x14, 0x15, 0x16, 0x17,
+	0x18, 0x19, 0x1a, 0x1b, 0x1c, 0x1d, 0x1e, 0x1f,
+	0x20, 0x21, 0x22, 0x23, 0x24, 0x25, 0x26, 0x27,
+	0x28, 0x30, 0x32, 0x33, 0x34, 0x35, 0x36, 0x37, 0x38, 0x3e,
+};
+
+void vmx_msr_pass_x2apic(struct hv_vmx *vmx, bool on)
+{
+	static const u16 written[] = { APIC_TASKPRI, APIC_EOI, APIC_SELF_IPI };
+	unsigned int i, msr;
+
+	for (i = 0; i < ARRAY_SIZE(x2apic_readable); i++)
+		bitmap_pass(vmx->msr_bitmap, APIC_BASE_MSR + x2apic_readable[i],
+			    on ? PASS_READ : 0);
+	/* The CPU checks their reserved bits itself. */
+	for (i = 0; i < ARRAY_SIZE(written); i++) {
+		msr = APIC_BASE_MSR + written[i] / X2APIC_STRIDE;
+		bitmap_pass(vmx->msr_bitmap, msr, !on ? 0 :
+			    written[i] == APIC_TASKPRI ? PASS_BOTH : PASS_WRITE);
+	}
 }
 
 static void user_return(struct user_return_notifier *notifier)

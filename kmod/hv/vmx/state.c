@@ -323,6 +323,7 @@ void vmx_update(struct hv_vcpu *vcpu)
 	update_tsc_ratio(vmx);
 	vmcs_writel(GUEST_DR7, vcpu->debug.eff_dr7 | BIT(10));
 	vmx_msr_update(vmx);
+	vmx_update_apic(vcpu);
 }
 
 void vmx_write_tsc_offset(struct hv_vcpu *vcpu, u64 offset)

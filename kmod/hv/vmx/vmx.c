@@ -244,7 +244,8 @@ static int vmx_vcpu_create(struct hv_vcpu *vcpu)
 	if (!vmx->vmcs)
 		return -ENOMEM;
 	vmx->msr_bitmap = (unsigned long *)__get_free_page(GFP_KERNEL_ACCOUNT);
-	if (!vmx->msr_bitmap) {
+	if (!vmx->msr_bitmap || vmx_apic_create(vmx)) {
+		free_page((unsigned long)vmx->msr_bitmap);
 		free_page((unsigned long)vmx->vmcs);
 		return -ENOMEM;
 	}
@@ -266,6 +267,7 @@ static void vmx_vcpu_destroy(struct hv_vcpu *vcpu)
 	struct hv_vmx *vmx = to_vmx(vcpu);
 
 	vmcs_release(vmx);
+	vmx_apic_destroy(vmx);
 	vmx_vpid_free(vmx);
 	free_page((unsigned long)vmx->msr_bitmap);
 	free_page((unsigned long)vmx->vmcs);
@@ -285,6 +287,7 @@ const struct hv_ops hv_vmx_ops = {
 	.unprobe = vmx_unprobe,
 	.cpu_on = vmx_cpu_on,
 	.cpu_off = vmx_cpu_off,
+	.vm_destroy = vmx_vm_destroy,
 	.vcpu_create = vmx_vcpu_create,
 	.vcpu_destroy = vmx_vcpu_destroy,
 	.vcpu_reset = vmx_reset,
@@ -317,6 +320,8 @@ const struct hv_ops hv_vmx_ops = {
 	.update = vmx_update,
 	.write_tsc_offset = vmx_write_tsc_offset,
 	.set_deadline = vmx_set_deadline,
+	.update_apic = vmx_update_apic,
+	.apic_irr = vmx_apic_irr,
 	.flush_tdp = vmx_flush_tdp,
 	.flush_guest = vmx_flush_guest,
 	.describe_exit = vmx_describe_exit,

@@ -11,6 +11,7 @@
 
 #include "core/ops.h"
 #include "core/vcpu.h"
+#include "irqchip/lapic.h"
 #include "vmx/enter.h"
 #include "vmx/vmcs.h"
 
@@ -28,6 +29,8 @@ struct vmx_caps {
 	u32 pin, cpu, secondary, exit, entry;
 	u32 secondary_may;
 	u64 cr0_fixed0, cr0_fixed1, cr4_fixed0, cr4_fixed1;
+	bool apicv;		/* all that vmx/apic.c uses */
+	bool stale_vectoring;	/* see vmx_apic_vectoring() */
 	u8 timer_shift;		/* preemption timer ticks = TSC >> shift */
 	u32 timer_bound;	/* ticks that one stay in the guest may last */
 };
@@ -88,6 +91,15 @@ struct vmx_host {
 	u64 pebs;		/* IA32_PEBS_ENABLE while the guest runs */
 };
 
+/**
+ * enum vmx_apic_mode - what the CPU does of a LAPIC
+ * @VMX_APIC_OFF: nothing
+ * @VMX_APIC_TRAPPED: each access to the xAPIC page exits
+ * @VMX_APIC_XAPIC: virtual registers in the page, and delivery
+ * @VMX_APIC_X2APIC: virtual registers as MSRs, and delivery
+ */
+enum vmx_apic_mode { VMX_APIC_OFF, VMX_APIC_TRAPPED, VMX_APIC_XAPIC, VMX_APIC_X2APIC };
+
 /** struct hv_vmx - a vCPU on VT-x */
 struct hv_vmx {
 	struct hv_vcpu vcpu;		/* first */
@@ -118,6 +130,11 @@ struct hv_vmx {
 	unsigned long *msr_bitmap;
 	u16 vpid;			/* 0: without VPID */
 	u64 eptp;
+
+	/* apic.c */
+	enum vmx_apic_mode apic_mode;
+	bool apic_inhibits;		/* counted in vm->apic_inhibits */
+	u64 eoi_exits[HV_APIC_WORDS];	/* as in the VMCS */
 
 	/* cached VMCS fields */
 	u32 cpu_exec, secondary, entry_controls, exception_bitmap;
@@ -167,6 +184,7 @@ void vmx_msr_cpu_on(struct vmx_cpu *cpu);
 void vmx_msr_cpu_off(struct vmx_cpu *cpu);
 void vmx_msr_bitmap_init(struct hv_vmx *vmx);
 void vmx_msr_update(struct hv_vmx *vmx);
+void vmx_msr_pass_x2apic(struct hv_vmx *vmx, bool on);
 void vmx_msr_load_user(struct hv_vmx *vmx);	/* irqs off */
 int vmx_get_msr(struct hv_vcpu *vcpu, u32 msr, u64 *value);
 int vmx_set_msr(struct hv_vcpu *vcpu, u32 msr, u64 value, bool host);
@@ -217,6 +235,19 @@ int vmx_handle_ept_misconfig(struct hv_vmx *vmx);
 /* exit.c */
 int vmx_handle_exit(struct hv_vcpu *vcpu);
 unsigned int vmx_describe_exit(struct hv_vcpu *vcpu, u64 *data);
+
+/* apic.c */
+int vmx_apic_create(struct hv_vmx *vmx);
+void vmx_apic_destroy(struct hv_vmx *vmx);
+void vmx_apic_init(struct hv_vmx *vmx);
+void vmx_vm_destroy(struct hv_vm *vm);
+void vmx_update_apic(struct hv_vcpu *vcpu);
+void vmx_apic_irr(struct hv_vcpu *vcpu, int vector);
+bool vmx_map_apic_page(struct hv_vmx *vmx, u64 gpa);
+u32 vmx_apic_vectoring(struct hv_vmx *vmx, u32 info);
+int vmx_handle_apic_access(struct hv_vmx *vmx);
+int vmx_handle_apic_write(struct hv_vmx *vmx);
+int vmx_handle_eoi(struct hv_vmx *vmx);
 
 /* dump.c */
 void vmcs_dump(struct hv_vmx *vmx);
