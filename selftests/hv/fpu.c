@@ -56,6 +56,27 @@ static void guest_show(void)
 	}
 }
 
+/* XCR0, then AVX registers, with exits in between; the caller knows that the vCPU has both. */
+static void guest_avx(void)
+{
+	static uint64_t out[4] __attribute__((aligned(32)));
+	uint32_t xcr0;
+
+	asm volatile("mov %%cr4, %%rax; bts $18, %%rax; mov %%rax, %%cr4" : : : "rax", "cc");
+	asm volatile("xsetbv" : : "c"(0), "a"(7), "d"(0));
+	asm volatile("fninit");
+	g_sync(1);
+	asm volatile("xgetbv" : "=a"(xcr0) : "c"(0) : "edx");
+	G_ASSERT(xcr0 == 7);
+	pattern[0] = 0x5a5a;
+	pattern[1] = ~0UL;
+	asm volatile("vbroadcastf128 %0, %%ymm5" : : "m"(pattern));
+	g_sync(2);
+	asm volatile("vmovdqu %%ymm5, %0" : "=m"(out));
+	G_ASSERT(out[0] == 0x5a5a && out[1] == ~0UL && out[2] == 0x5a5a && out[3] == ~0UL);
+	g_sync(3);
+}
+
 FIXTURE(fpu) {
 	struct tvm vm;
 	struct tvcpu cpu;
@@ -207,6 +228,26 @@ TEST_F(fpu, xcrs)
 	bad = xcrs;
 	bad.flags = 1;
 	EXPECT_EQ(-EINVAL, tvm_ioctl_p(self->cpu.fd, KVM_SET_XCRS, &bad));
+}
+
+TEST_F(fpu, guest_enables_avx)
+{
+	struct kvm_xcrs xcrs;
+	struct tvm_cpuid cpuid;
+	uint32_t i;
+
+	tvm_supported_cpuid(&self->vm, &cpuid);
+	if (!(tvm_cpuid_find(&cpuid, 1, 0)->ecx & CPUID_1_ECX_AVX))
+		SKIP(return, "the machine has no AVX");
+	/* QEMU's AMD-V does not intercept XSETBV; stock KVM then goes on with the old XCR0. */
+	if (tvm_is_kvm() && !tvm_host_is_intel())
+		SKIP(return, "stock KVM does not see XSETBV here");
+	tvcpu_long_mode(&self->cpu, guest_avx);
+	for (i = 1; i <= 3; i++) {
+		EXPECT_EQ(i, tvm_sync(&self->cpu));
+		ASSERT_EQ(0, tvm_ioctl_p(self->cpu.fd, KVM_GET_XCRS, &xcrs));
+		EXPECT_EQ(7, xcrs.xcrs[0].value);
+	}
 }
 
 /* Two vCPUs on one thread take turns: each keeps its own registers. */

@@ -22,6 +22,7 @@ struct hv_caps {
 	bool has_tsc_scaling;
 	bool has_deadline;		/* @set_deadline works */
 	bool lazy_fpu;			/* CPU does not forward FPU registers past #NM (LazyFP) */
+	bool xsetbv_passes;		/* the guest's XSETBV may not exit: read XCR0 back */
 	unsigned int max_page_level;	/* 1: 4K, 2: 2M, 3: 1G */
 	u8 tsc_ratio_frac_bits;
 	u64 max_tsc_ratio;

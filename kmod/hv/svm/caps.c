@@ -54,6 +54,8 @@ int svm_probe(struct hv_caps *caps)
 	*caps = (struct hv_caps) {
 		/* AMD does not forward registers past a device-not-available fault. */
 		.lazy_fpu = true,
+		/* QEMU's own AMD-V does not know the intercept of XSETBV. */
+		.xsetbv_passes = boot_cpu_has(X86_FEATURE_HYPERVISOR),
 		.max_page_level = boot_cpu_has(X86_FEATURE_GBPAGES) ? 3 : 2,
 		.has_rdtscp = boot_cpu_has(X86_FEATURE_RDTSCP),
 		.has_invpcid = boot_cpu_has(X86_FEATURE_INVPCID),

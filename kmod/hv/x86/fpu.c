@@ -158,14 +158,18 @@ static bool guest_sees_pkru(const struct hv_vcpu *vcpu)
 	       (guest_uses_xcr0(vcpu) && (vcpu->fpu.xcr0 & XFEATURE_MASK_PKRU));
 }
 
+static bool xcrs_differ(const struct hv_fpu *fpu)
+{
+	return hv_caps.xsetbv_passes || fpu->xcr0 != host_xcr0 ||
+	       (hv_caps.has_xsaves && fpu->xss != host_xss);
+}
+
 void hv_fpu_update(struct hv_vcpu *vcpu)
 {
 	struct hv_fpu *fpu = &vcpu->fpu;
 
 	/* PKRU is the guest's to write without an exit: it is switched whenever it is visible. */
-	fpu->special = guest_sees_pkru(vcpu) ||
-		       (guest_uses_xcr0(vcpu) &&
-			(fpu->xcr0 != host_xcr0 || (hv_caps.has_xsaves && fpu->xss != host_xss)));
+	fpu->special = guest_sees_pkru(vcpu) || (guest_uses_xcr0(vcpu) && xcrs_differ(fpu));
 }
 
 void hv_fpu_enter(struct hv_vcpu *vcpu)
@@ -185,21 +189,41 @@ void hv_fpu_enter(struct hv_vcpu *vcpu)
 		wrpkru(fpu->pkru);
 }
 
+/* What the guest made of XCR0 without an exit is its own only where an exit would allow it. */
+static void read_xcr0_back(struct hv_vcpu *vcpu)
+{
+	u64 value = xgetbv(XCR_XFEATURE_ENABLED_MASK);
+
+	if (value != vcpu->fpu.xcr0)
+		hv_xcr_write(vcpu, 0, value);
+	if (value != host_xcr0)
+		xsetbv(XCR_XFEATURE_ENABLED_MASK, host_xcr0);
+}
+
+static void restore_xcrs(struct hv_vcpu *vcpu)
+{
+	const struct hv_fpu *fpu = &vcpu->fpu;
+
+	if (unlikely(hv_caps.xsetbv_passes))
+		read_xcr0_back(vcpu);
+	else if (fpu->xcr0 != host_xcr0)
+		xsetbv(XCR_XFEATURE_ENABLED_MASK, host_xcr0);
+	if (hv_caps.has_xsaves && fpu->xss != host_xss)
+		wrmsrl(MSR_IA32_XSS, host_xss);
+}
+
 void hv_fpu_exit(struct hv_vcpu *vcpu)
 {
 	struct hv_fpu *fpu = &vcpu->fpu;
 
+	/* First, because XCR0 read back may say that the guest saw PKRU. */
+	if (guest_uses_xcr0(vcpu))
+		restore_xcrs(vcpu);
 	if (guest_sees_pkru(vcpu)) {
 		fpu->pkru = rdpkru();
 		if (fpu->pkru != fpu->host_pkru)
 			wrpkru(fpu->host_pkru);
 	}
-	if (!guest_uses_xcr0(vcpu))
-		return;
-	if (fpu->xcr0 != host_xcr0)
-		xsetbv(XCR_XFEATURE_ENABLED_MASK, host_xcr0);
-	if (hv_caps.has_xsaves && fpu->xss != host_xss)
-		wrmsrl(MSR_IA32_XSS, host_xss);
 }
 
 int hv_handle_nm(struct hv_vcpu *vcpu)
