@@ -81,7 +81,7 @@ static int cancel_entry(struct hv_vcpu *vcpu)
 	atomic_set(&vcpu->mode, HV_OUTSIDE_GUEST);
 	local_irq_enable();
 	preempt_enable();
-	hv_events_cancel(vcpu);
+	/* What was programmed says "again before anything else": it is, after this request. */
 	hv_request(vcpu, HV_REQ_EVENT);
 	if (gone)
 		return -EIO;

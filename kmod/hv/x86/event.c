@@ -269,14 +269,6 @@ void hv_events_inject(struct hv_vcpu *vcpu)
 	interrupt_inject(vcpu, busy);
 }
 
-/*
- * "injected" already says "again before anything else", which is what an entry
- * that did not happen needs; the caller posts HV_REQ_EVENT.
- */
-void hv_events_cancel(struct hv_vcpu *vcpu)
-{
-}
-
 bool hv_event_pending(struct hv_vcpu *vcpu)
 {
 	const struct hv_events *ev = &vcpu->events;

@@ -23,8 +23,6 @@ int hv_inject_ud(struct hv_vcpu *vcpu);
  * Called when HV_REQ_EVENT was taken; preemption on, loaded.
  */
 void hv_events_inject(struct hv_vcpu *vcpu);
-/* an entry that was programmed did not happen: back to pending */
-void hv_events_cancel(struct hv_vcpu *vcpu);
 /* back ends, after an entry that happened and before IDT vectoring is requeued */
 static inline void hv_events_delivered(struct hv_vcpu *vcpu)
 {
