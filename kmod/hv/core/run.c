@@ -22,6 +22,7 @@
 #include "x86/event.h"
 #include "x86/fpu.h"
 #include "x86/regs.h"
+#include "x86/sync_regs.h"
 
 static int interrupted(struct hv_vcpu *vcpu)
 {
@@ -238,6 +239,14 @@ static int run_loop(struct hv_vcpu *vcpu)
 	return ret;
 }
 
+/* Unused bits of both masks are refused before anything of the guest changes. */
+static int sync_masks_check(struct kvm_run *run)
+{
+	u64 asked = READ_ONCE(run->kvm_valid_regs) | READ_ONCE(run->kvm_dirty_regs);
+
+	return unlikely(asked & ~(u64)KVM_SYNC_X86_VALID_FIELDS) ? -EINVAL : 0;
+}
+
 /* What user space may have changed in the run page, and what the last exit still owes. */
 static int before_run(struct hv_vcpu *vcpu)
 {
@@ -246,6 +255,14 @@ static int before_run(struct hv_vcpu *vcpu)
 	int ret;
 
 	run->flags = 0;
+	ret = sync_masks_check(run);
+	if (ret)
+		return ret;
+	if (unlikely(READ_ONCE(run->kvm_dirty_regs))) {
+		ret = hv_sync_regs_take(vcpu, READ_ONCE(run->kvm_dirty_regs));
+		if (ret)
+			return ret;
+	}
 	if (!vcpu->lapic) {
 		u64 cr8 = READ_ONCE(run->cr8);
 
@@ -267,11 +284,14 @@ static int before_run(struct hv_vcpu *vcpu)
 static void after_run(struct hv_vcpu *vcpu)
 {
 	struct kvm_run *run = vcpu->run;
+	u64 valid = READ_ONCE(run->kvm_valid_regs);
 
 	run->if_flag = !!(hv_rflags(vcpu) & X86_EFLAGS_IF);
 	run->cr8 = hv_cr8_read(vcpu);
 	run->apic_base = vcpu->msr.apic_base;
 	run->ready_for_interrupt_injection = vcpu->lapic || window_open(vcpu);
+	if (unlikely(valid))
+		hv_sync_regs_give(vcpu, valid);
 }
 
 static int run_with_mask(struct hv_vcpu *vcpu)
