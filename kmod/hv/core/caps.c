@@ -25,6 +25,9 @@
 
 #define HV_MAX_SPLIT_PINS	240	/* HV_MAX_IRQ_ROUTES and the EOI bitmap allow no more */
 
+#define HV_MSR_EXIT_REASONS \
+	(KVM_MSR_EXIT_REASON_INVAL | KVM_MSR_EXIT_REASON_UNKNOWN | KVM_MSR_EXIT_REASON_FILTER)
+
 #define HV_DIRTY_PROTECT_FLAGS \
 	(KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE | KVM_DIRTY_LOG_INITIALLY_SET)
 
@@ -96,6 +99,8 @@ static const struct cap_value constant_caps[] = {
 	{ KVM_CAP_MSR_PLATFORM_INFO, 1 },
 	{ KVM_CAP_EXCEPTION_PAYLOAD, 1 },
 	{ KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2, HV_DIRTY_PROTECT_FLAGS },
+	{ KVM_CAP_X86_USER_SPACE_MSR, 1 },
+	{ KVM_CAP_X86_MSR_FILTER, 1 },
 	{ KVM_CAP_SYNC_REGS, KVM_SYNC_X86_VALID_FIELDS },
 	{ KVM_CAP_SREGS2, 1 },
 	{ KVM_CAP_SYS_ATTRIBUTES, 1 },
@@ -170,6 +175,14 @@ static long disable_exits(struct hv_vm *vm, u64 exits)
 	return 0;
 }
 
+static long enable_user_space_msr(struct hv_vm *vm, u64 reasons)
+{
+	if (reasons & ~(u64)HV_MSR_EXIT_REASONS)
+		return -EINVAL;
+	WRITE_ONCE(vm->user_space_msr, reasons);
+	return 0;
+}
+
 static long manual_dirty_protect(struct hv_vm *vm, u64 flags)
 {
 	if (flags & ~(u64)HV_DIRTY_PROTECT_FLAGS)
@@ -215,6 +228,8 @@ static long enable_cap_locked(struct hv_vm *vm, const struct kvm_enable_cap *cap
 			return -EINVAL;
 		vm->exit_on_emulation_failure = arg;
 		return 0;
+	case KVM_CAP_X86_USER_SPACE_MSR:
+		return enable_user_space_msr(vm, arg);
 	case KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2:
 		return manual_dirty_protect(vm, arg);
 	case KVM_CAP_DIRTY_LOG_RING:

@@ -100,7 +100,7 @@ struct hv_ops {
 	void (*set_cr3)(struct hv_vcpu *vcpu, u64 cr3);
 	void (*set_cr4)(struct hv_vcpu *vcpu, u64 cr4);
 	void (*set_efer)(struct hv_vcpu *vcpu, u64 efer);
-	/* 0; 1: not a vendor MSR or refused (#GP); x86/msr.c asks after its own. */
+	/* enum hv_msr_result, HV_MSR_UNKNOWN: not a vendor MSR */
 	int (*get_msr)(struct hv_vcpu *vcpu, u32 msr, u64 *value);
 	int (*set_msr)(struct hv_vcpu *vcpu, u32 msr, u64 value, bool host);
 	/*
@@ -108,6 +108,8 @@ struct hv_ops {
 	 * of CPUID, guest debug, fpu.owned, effective debug registers, TSC, APIC mode.
 	 */
 	void (*update)(struct hv_vcpu *vcpu);
+	/* The VM's MSR filter changed: which MSRs the guest reaches without an exit. */
+	void (*update_msr_maps)(struct hv_vcpu *vcpu);
 	void (*write_tsc_offset)(struct hv_vcpu *vcpu, u64 offset);
 	/*
 	 * Make the guest exit no later than host TSC @deadline (U64_MAX: none).

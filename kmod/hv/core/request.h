@@ -21,6 +21,7 @@ enum hv_request {
 	HV_REQ_DEBUG_UPDATE,	/* effective debug registers changed */
 	HV_REQ_OUT_OF_MEMORY,
 	HV_REQ_DIRTY_RING,	/* the dirty ring may be full: KVM_EXIT_DIRTY_RING_FULL */
+	HV_REQ_MSR_FILTER,	/* the VM's filter changed: hv_ops->update_msr_maps() */
 };
 
 /** hv_request() - post @req; the caller kicks if the vCPU must see it soon. Any context. */

@@ -150,6 +150,10 @@ struct hv_vcpu {
 	bool preempted;
 	u32 mp_state;			/* KVM_MP_STATE_* */
 	hv_complete_fn complete;	/* pending user-space completion */
+	struct {
+		u64 rip;
+		u8 len;
+	} owed;				/* the instruction that @complete finishes */
 	int external_vector;		/* KVM_INTERRUPT with a split irqchip; -1: none */
 	sigset_t sigset;
 	bool sigset_active;

@@ -24,6 +24,7 @@
 #include "irqchip/irqchip.h"
 #include "memory/memslot.h"
 #include "memory/tdp.h"
+#include "x86/msr_filter.h"
 #include "x86/tsc.h"
 
 static struct hv_vm *vm_alloc(void)
@@ -122,6 +123,7 @@ static void vm_destroy(struct kref *ref)
 	if (hv_ops->vm_destroy)
 		hv_ops->vm_destroy(vm);
 	hv_hw_put(vm);
+	hv_msr_filter_free(vm);
 	cleanup_srcu_struct(&vm->srcu);
 	vm_free(vm);
 }

@@ -22,6 +22,7 @@ struct hv_zones;
 struct hv_tdp_table;
 struct hv_irqchip;
 struct hv_routing;
+struct hv_msr_filter;
 struct hv_apic_map;
 
 /**
@@ -103,6 +104,8 @@ struct hv_vm {
 	bool platform_info_hidden;	/* KVM_CAP_MSR_PLATFORM_INFO 0 */
 	bool exit_on_emulation_failure;
 	u32 dirty_ring_entries;		/* of each vCPU's ring, 0: bitmaps; set once, under lock */
+	struct hv_msr_filter __rcu *msr_filter;	/* srcu; x86/msr_filter.c */
+	u32 user_space_msr;		/* KVM_MSR_EXIT_REASON_*: exits rather than #GP */
 	bool dirty_manual_protect, dirty_initially_set;
 	bool created_vcpus;		/* caps that must come first check it */
 

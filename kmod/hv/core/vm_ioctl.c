@@ -18,6 +18,7 @@
 #include "memory/dirty.h"
 #include "memory/memslot.h"
 #include "memory/tdp.h"
+#include "x86/msr_filter.h"
 #include "x86/tsc.h"
 
 static long create_vcpu(void *vm, void *id)
@@ -215,6 +216,11 @@ static long set_boot_cpu_id(void *object, void *id)
 	return 0;
 }
 
+static long set_msr_filter(void *vm, void *arg)
+{
+	return hv_msr_filter_set(vm, arg);
+}
+
 static long get_clock(void *vm, void *arg)
 {
 	hv_clock_get(vm, arg);
@@ -281,6 +287,7 @@ static const struct hv_ioctl vm_ioctls[] = {
 	{ KVM_GET_CLOCK, HV_ARG_OUT, get_clock },
 	{ KVM_SET_TSC_KHZ, HV_ARG_VALUE, set_tsc_khz },
 	{ KVM_GET_TSC_KHZ, HV_ARG_VALUE, get_tsc_khz },
+	{ KVM_X86_SET_MSR_FILTER, HV_ARG_IN, set_msr_filter },
 	{ KVM_SET_CLOCK, HV_ARG_IN, set_clock },
 };
 

@@ -58,7 +58,7 @@ int svm_get_msr(struct hv_vcpu *vcpu, u32 msr, u64 *value)
 		*value = svm_save(vcpu)->dbgctl;
 		return 0;
 	default:
-		return 1;
+		return HV_MSR_UNKNOWN;
 	}
 }
 
@@ -120,6 +120,6 @@ int svm_set_msr(struct hv_vcpu *vcpu, u32 msr, u64 value, bool host)
 	case MSR_IA32_DEBUGCTLMSR:
 		return set_debugctl(vcpu, value);
 	default:
-		return 1;
+		return HV_MSR_UNKNOWN;
 	}
 }

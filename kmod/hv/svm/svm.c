@@ -218,6 +218,7 @@ const struct hv_ops hv_svm_ops = {
 	.get_msr = svm_get_msr,
 	.set_msr = svm_set_msr,
 	.update = svm_update,
+	.update_msr_maps = svm_update_msr_maps,
 	.write_tsc_offset = svm_write_tsc_offset,
 	.set_deadline = svm_set_deadline,
 	.flush_tdp = svm_flush_tdp,

@@ -5,6 +5,7 @@
 #include <asm/msr-index.h>
 
 #include "svm/svm.h"
+#include "x86/msr_filter.h"
 
 #define IOPM_ORDER	2	/* 12 KiB of bits, 16 allocated */
 #define MSRPM_ORDER	1	/* two bits an MSR for three ranges of 8192 */
@@ -50,15 +51,23 @@ static const u32 passed_msrs[] = {
 	MSR_IA32_SYSENTER_CS, MSR_IA32_SYSENTER_ESP, MSR_IA32_SYSENTER_EIP,
 };
 
-static void init_msrpm(void *msrpm)
+static void pass_msr(struct hv_svm *svm, u32 msr)
 {
+	const struct hv_vcpu *vcpu = &svm->vcpu;
+	unsigned long bit = msrpm_bit(msr);
+
+	__assign_bit(bit, svm->msrpm, !hv_msr_filter_allows(vcpu, msr, KVM_MSR_FILTER_READ));
+	__assign_bit(bit + 1, svm->msrpm, !hv_msr_filter_allows(vcpu, msr, KVM_MSR_FILTER_WRITE));
+}
+
+void svm_update_msr_maps(struct hv_vcpu *vcpu)
+{
+	struct hv_svm *svm = to_svm(vcpu);
 	unsigned int i;
 
-	memset(msrpm, 0xff, PAGE_SIZE << MSRPM_ORDER);
-	for (i = 0; i < ARRAY_SIZE(passed_msrs); i++) {
-		__clear_bit(msrpm_bit(passed_msrs[i]), msrpm);
-		__clear_bit(msrpm_bit(passed_msrs[i]) + 1, msrpm);
-	}
+	for (i = 0; i < ARRAY_SIZE(passed_msrs); i++)
+		pass_msr(svm, passed_msrs[i]);
+	svm_mark_dirty(vcpu, SVM_CLEAN_PERM_MAP);
 }
 
 int svm_vmcb_create(struct hv_svm *svm)
@@ -71,7 +80,8 @@ int svm_vmcb_create(struct hv_svm *svm)
 		free_page((unsigned long)svm->vmcb);
 		return -ENOMEM;
 	}
-	init_msrpm(svm->msrpm);
+	memset(svm->msrpm, 0xff, PAGE_SIZE << MSRPM_ORDER);
+	svm_update_msr_maps(&svm->vcpu);
 	svm->vmcb_pa = __pa(svm->vmcb);
 	return 0;
 }

@@ -19,6 +19,7 @@
 
 #include "vmx/vmx.h"
 #include "x86/cpuid.h"
+#include "x86/msr_filter.h"
 
 static const u32 user_msr[VMX_NR_USER_MSRS] = {
 	[VMX_USER_STAR]	   = MSR_STAR,
@@ -39,17 +40,22 @@ static const u32 user_msr[VMX_NR_USER_MSRS] = {
 
 enum { PASS_READ = BIT(0), PASS_WRITE = BIT(1), PASS_BOTH = PASS_READ | PASS_WRITE };
 
-static void bitmap_pass(unsigned long *bitmap, u32 msr, unsigned int pass)
+static void bitmap_pass(struct hv_vmx *vmx, u32 msr, unsigned int pass)
 {
+	unsigned long *bitmap = vmx->msr_bitmap;
 	unsigned int bit = msr & BITMAP_RANGE;
 
+	if (!hv_msr_filter_allows(&vmx->vcpu, msr, KVM_MSR_FILTER_READ))
+		pass &= ~PASS_READ;
+	if (!hv_msr_filter_allows(&vmx->vcpu, msr, KVM_MSR_FILTER_WRITE))
+		pass &= ~PASS_WRITE;
 	if (msr >= MSR_HIGH_BASE)
 		bit += BITMAP_HIGH;
 	__assign_bit(bit, bitmap, !(pass & PASS_READ));
 	__assign_bit(bit + BITMAP_WRITE, bitmap, !(pass & PASS_WRITE));
 }
 
-void vmx_msr_bitmap_init(struct hv_vmx *vmx)
+static void pass_switched(struct hv_vmx *vmx)
 {
 	static const u32 both[] = {
 		MSR_FS_BASE, MSR_GS_BASE, MSR_KERNEL_GS_BASE,
@@ -57,11 +63,24 @@ void vmx_msr_bitmap_init(struct hv_vmx *vmx)
 	};
 	int i;
 
-	memset(vmx->msr_bitmap, 0xff, PAGE_SIZE);
 	for (i = 0; i < ARRAY_SIZE(both); i++)
-		bitmap_pass(vmx->msr_bitmap, both[i], PASS_BOTH);
+		bitmap_pass(vmx, both[i], PASS_BOTH);
 	/* Hardware applies offset and ratio; a write must reach shared code. */
-	bitmap_pass(vmx->msr_bitmap, MSR_IA32_TSC, PASS_READ);
+	bitmap_pass(vmx, MSR_IA32_TSC, PASS_READ);
+}
+
+void vmx_msr_bitmap_init(struct hv_vmx *vmx)
+{
+	memset(vmx->msr_bitmap, 0xff, PAGE_SIZE);
+	pass_switched(vmx);
+}
+
+void vmx_update_msr_maps(struct hv_vcpu *vcpu)
+{
+	struct hv_vmx *vmx = to_vmx(vcpu);
+
+	pass_switched(vmx);
+	vmx_msr_update(vmx);
 }
 
 /*
@@ -82,12 +101,12 @@ void vmx_msr_pass_x2apic(struct hv_vmx *vmx, bool on)
 	unsigned int i, msr;
 
 	for (i = 0; i < ARRAY_SIZE(x2apic_readable); i++)
-		bitmap_pass(vmx->msr_bitmap, APIC_BASE_MSR + x2apic_readable[i],
+		bitmap_pass(vmx, APIC_BASE_MSR + x2apic_readable[i],
 			    on ? PASS_READ : 0);
 	/* The CPU checks their reserved bits itself. */
 	for (i = 0; i < ARRAY_SIZE(written); i++) {
 		msr = APIC_BASE_MSR + written[i] / X2APIC_STRIDE;
-		bitmap_pass(vmx->msr_bitmap, msr, !on ? 0 :
+		bitmap_pass(vmx, msr, !on ? 0 :
 			    written[i] == APIC_TASKPRI ? PASS_BOTH : PASS_WRITE);
 	}
 }
@@ -190,7 +209,7 @@ static void update_spec_ctrl(struct hv_vmx *vmx)
 {
 	bool pass = vmx->spec_ctrl_passed && has_spec_ctrl(&vmx->vcpu);
 
-	bitmap_pass(vmx->msr_bitmap, MSR_IA32_SPEC_CTRL, pass ? PASS_BOTH : 0);
+	bitmap_pass(vmx, MSR_IA32_SPEC_CTRL, pass ? PASS_BOTH : 0);
 	if (pass)
 		vmx->entry.flags |= VMX_ENTRY_READ_SPEC_CTRL;
 	else
@@ -211,8 +230,8 @@ void vmx_msr_update(struct hv_vmx *vmx)
 	vmx->user_msrs = need;
 	vmx->reload = true;
 	update_spec_ctrl(vmx);
-	bitmap_pass(vmx->msr_bitmap, MSR_IA32_PRED_CMD, has_ibpb(vcpu) ? PASS_WRITE : 0);
-	bitmap_pass(vmx->msr_bitmap, MSR_IA32_FLUSH_CMD, has_flush_l1d(vcpu) ? PASS_WRITE : 0);
+	bitmap_pass(vmx, MSR_IA32_PRED_CMD, has_ibpb(vcpu) ? PASS_WRITE : 0);
+	bitmap_pass(vmx, MSR_IA32_FLUSH_CMD, has_flush_l1d(vcpu) ? PASS_WRITE : 0);
 }
 
 /* Where a register of user mode is kept; NULL: not one of them. */
@@ -283,13 +302,13 @@ int vmx_get_msr(struct hv_vcpu *vcpu, u32 msr, u64 *value)
 		return 0;
 	case MSR_IA32_SPEC_CTRL:
 		*value = vmx->entry.spec_ctrl;
-		return !has_spec_ctrl(vcpu);
+		return has_spec_ctrl(vcpu) ? HV_MSR_OK : HV_MSR_UNKNOWN;
 	case MSR_IA32_FEAT_CTL:
 		/* Locked, without VMX or SMX: there is no nesting. */
 		*value = FEAT_CTL_LOCKED;
 		return 0;
 	default:
-		return 1;
+		return HV_MSR_UNKNOWN;
 	}
 }
 
@@ -373,6 +392,6 @@ int vmx_set_msr(struct hv_vcpu *vcpu, u32 msr, u64 value, bool host)
 	case MSR_IA32_FEAT_CTL:
 		return !host || (value & ~(u64)FEAT_CTL_LOCKED);
 	default:
-		return 1;
+		return HV_MSR_UNKNOWN;
 	}
 }

@@ -318,6 +318,7 @@ const struct hv_ops hv_vmx_ops = {
 	.get_msr = vmx_get_msr,
 	.set_msr = vmx_set_msr,
 	.update = vmx_update,
+	.update_msr_maps = vmx_update_msr_maps,
 	.write_tsc_offset = vmx_write_tsc_offset,
 	.set_deadline = vmx_set_deadline,
 	.update_apic = vmx_update_apic,

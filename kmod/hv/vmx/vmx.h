@@ -185,6 +185,7 @@ void vmx_msr_cpu_off(struct vmx_cpu *cpu);
 void vmx_msr_bitmap_init(struct hv_vmx *vmx);
 void vmx_msr_update(struct hv_vmx *vmx);
 void vmx_msr_pass_x2apic(struct hv_vmx *vmx, bool on);
+void vmx_update_msr_maps(struct hv_vcpu *vcpu);
 void vmx_msr_load_user(struct hv_vmx *vmx);	/* irqs off */
 int vmx_get_msr(struct hv_vcpu *vcpu, u32 msr, u64 *value);
 int vmx_set_msr(struct hv_vcpu *vcpu, u32 msr, u64 value, bool host);

@@ -16,6 +16,7 @@
 #include "x86/cr.h"
 #include "x86/event.h"
 #include "x86/msr.h"
+#include "x86/msr_filter.h"
 #include "x86/msr_int.h"
 #include "x86/regs.h"
 #include "x86/tsc.h"
@@ -116,23 +117,87 @@ int hv_msr_write(struct hv_vcpu *vcpu, u32 msr, u64 value, bool host)
 	}
 }
 
-int hv_handle_rdmsr(struct hv_vcpu *vcpu, unsigned int len)
+static int finish_rdmsr(struct hv_vcpu *vcpu, u64 value, unsigned int len)
 {
-	u64 value;
-
-	if (hv_msr_read(vcpu, vcpu->gpr[HV_RCX], &value, false))
-		return hv_inject_gp(vcpu);
 	vcpu->gpr[HV_RAX] = (u32)value;
 	vcpu->gpr[HV_RDX] = value >> 32;
 	return hv_skip_insn(vcpu, len);
 }
 
+/* KVM_RUN is back. A changed RIP: user space replaced the vCPU, nothing is left to finish. */
+static int complete_rdmsr(struct hv_vcpu *vcpu)
+{
+	if (hv_rip(vcpu) != vcpu->owed.rip)
+		return HV_RESUME;
+	if (READ_ONCE(vcpu->run->msr.error))
+		return hv_inject_gp(vcpu);
+	return finish_rdmsr(vcpu, READ_ONCE(vcpu->run->msr.data), vcpu->owed.len);
+}
+
+static int complete_wrmsr(struct hv_vcpu *vcpu)
+{
+	if (hv_rip(vcpu) != vcpu->owed.rip)
+		return HV_RESUME;
+	if (READ_ONCE(vcpu->run->msr.error))
+		return hv_inject_gp(vcpu);
+	return hv_skip_insn(vcpu, vcpu->owed.len);
+}
+
+/* An access that is #GP, unless user space asked (KVM_CAP_X86_USER_SPACE_MSR) to decide itself. */
+static int refused(struct hv_vcpu *vcpu, u32 reason, bool write, u64 value, unsigned int len)
+{
+	struct kvm_run *run = vcpu->run;
+
+	if (!(READ_ONCE(vcpu->vm->user_space_msr) & reason))
+		return hv_inject_gp(vcpu);
+	run->exit_reason = write ? KVM_EXIT_X86_WRMSR : KVM_EXIT_X86_RDMSR;
+	run->msr.error = 0;
+	memset(run->msr.pad, 0, sizeof(run->msr.pad));
+	run->msr.reason = reason;
+	run->msr.index = vcpu->gpr[HV_RCX];
+	run->msr.data = value;
+	vcpu->owed.rip = hv_rip(vcpu);
+	vcpu->owed.len = len;
+	vcpu->complete = write ? complete_wrmsr : complete_rdmsr;
+	return HV_USERSPACE;
+}
+
+static u32 reason_of(int result)
+{
+	return result == HV_MSR_UNKNOWN ? KVM_MSR_EXIT_REASON_UNKNOWN : KVM_MSR_EXIT_REASON_INVAL;
+}
+
+static bool filtered(const struct hv_vcpu *vcpu, u32 msr, u32 access)
+{
+	return static_branch_unlikely(&hv_msr_filter_used) &&
+	       !hv_msr_filter_allows(vcpu, msr, access);
+}
+
+int hv_handle_rdmsr(struct hv_vcpu *vcpu, unsigned int len)
+{
+	u32 msr = vcpu->gpr[HV_RCX];
+	u64 value;
+	int ret;
+
+	if (filtered(vcpu, msr, KVM_MSR_FILTER_READ))
+		return refused(vcpu, KVM_MSR_EXIT_REASON_FILTER, false, 0, len);
+	ret = hv_msr_read(vcpu, msr, &value, false);
+	if (unlikely(ret))
+		return refused(vcpu, reason_of(ret), false, 0, len);
+	return finish_rdmsr(vcpu, value, len);
+}
+
 int hv_handle_wrmsr(struct hv_vcpu *vcpu, unsigned int len)
 {
 	u64 value = (u32)vcpu->gpr[HV_RAX] | vcpu->gpr[HV_RDX] << 32;
+	u32 msr = vcpu->gpr[HV_RCX];
+	int ret;
 
-	if (hv_msr_write(vcpu, vcpu->gpr[HV_RCX], value, false))
-		return hv_inject_gp(vcpu);
+	if (filtered(vcpu, msr, KVM_MSR_FILTER_WRITE))
+		return refused(vcpu, KVM_MSR_EXIT_REASON_FILTER, true, value, len);
+	ret = hv_msr_write(vcpu, msr, value, false);
+	if (unlikely(ret))
+		return refused(vcpu, reason_of(ret), true, value, len);
 	return hv_skip_insn(vcpu, len);
 }
 

@@ -7,11 +7,11 @@
 
 #include "core/vcpu.h"
 
-/* @host: KVM_GET/SET_MSRS rather than the guest. 0, or 1: #GP (the ioctls stop there). */
+/* @host: KVM_GET/SET_MSRS rather than the guest. enum hv_msr_result; the ioctls stop at a failure */
 int hv_msr_read(struct hv_vcpu *vcpu, u32 msr, u64 *value, bool host);
 int hv_msr_write(struct hv_vcpu *vcpu, u32 msr, u64 value, bool host);
 
-/* exits: ECX, EDX:EAX of @vcpu; #GP or skip @len */
+/* exits: ECX, EDX:EAX of @vcpu; #GP, skip @len, or KVM_EXIT_X86_RDMSR, _WRMSR */
 int hv_handle_rdmsr(struct hv_vcpu *vcpu, unsigned int len);
 int hv_handle_wrmsr(struct hv_vcpu *vcpu, unsigned int len);
 

@@ -5,7 +5,7 @@
 
 #include "core/vcpu.h"
 
-/* x86/msr_misc.c: registers off every hot path. 0 or 1 (#GP) */
+/* x86/msr_misc.c: registers off every hot path. enum hv_msr_result */
 int hv_msr_misc_read(struct hv_vcpu *vcpu, u32 msr, u64 *value, bool host);
 int hv_msr_misc_write(struct hv_vcpu *vcpu, u32 msr, u64 value, bool host);
 /* x86/mce.c: banks and MCG registers. 0 or 1 (#GP) */

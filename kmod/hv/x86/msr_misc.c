@@ -177,13 +177,14 @@ static int fixed_read(struct hv_vcpu *vcpu, u32 msr, u64 *value)
 		return 0;
 	default:
 		*value = 0;
-		return !is_quiet(msr);
+		return is_quiet(msr) ? HV_MSR_OK : HV_MSR_UNKNOWN;
 	}
 }
 
 int hv_msr_misc_read(struct hv_vcpu *vcpu, u32 msr, u64 *value, bool host)
 {
 	const u64 *kept;
+	int ret;
 
 	if (!host && !guest_has(vcpu, msr))
 		return 1;
@@ -195,8 +196,9 @@ int hv_msr_misc_read(struct hv_vcpu *vcpu, u32 msr, u64 *value, bool host)
 		return hv_mtrr_read(vcpu, msr, value);
 	if (hv_mce_owns(vcpu, msr))
 		return hv_mce_read(vcpu, msr, value);
-	if (!hv_ops->get_msr(vcpu, msr, value))
-		return 0;
+	ret = hv_ops->get_msr(vcpu, msr, value);
+	if (ret != HV_MSR_UNKNOWN)
+		return ret;
 	kept = stored(vcpu, msr);
 	if (!kept)
 		return fixed_read(vcpu, msr, value);
@@ -345,19 +347,20 @@ static int special_write(struct hv_vcpu *vcpu, u32 msr, u64 value, bool host)
 /* Back end first: only what it does not keep is kept here. */
 static int kept_write(struct hv_vcpu *vcpu, u32 msr, u64 value, bool host)
 {
+	int ret = hv_ops->set_msr(vcpu, msr, value, host);
+
+	if (ret != HV_MSR_UNKNOWN)
+		return ret;
 	switch (msr) {
 	case MSR_STAR:
 	case MSR_LSTAR:
 	case MSR_CSTAR:
 	case MSR_SYSCALL_MASK:
 	case MSR_TSC_AUX:
-		if (hv_ops->set_msr(vcpu, msr, value, host))
-			*stored(vcpu, msr) = value;
-		return 0;
+		*stored(vcpu, msr) = value;
+		return HV_MSR_OK;
 	default:
-		if (!hv_ops->set_msr(vcpu, msr, value, host))
-			return 0;
-		return !is_quiet(msr);
+		return is_quiet(msr) ? HV_MSR_OK : HV_MSR_UNKNOWN;
 	}
 }
 
