@@ -101,6 +101,7 @@ static const struct cap_value constant_caps[] = {
 	{ KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2, HV_DIRTY_PROTECT_FLAGS },
 	{ KVM_CAP_X86_USER_SPACE_MSR, 1 },
 	{ KVM_CAP_X86_MSR_FILTER, 1 },
+	{ KVM_CAP_X86_TRIPLE_FAULT_EVENT, 1 },
 	{ KVM_CAP_SYNC_REGS, KVM_SYNC_X86_VALID_FIELDS },
 	{ KVM_CAP_SREGS2, 1 },
 	{ KVM_CAP_SYS_ATTRIBUTES, 1 },
@@ -219,6 +220,9 @@ static long enable_cap_locked(struct hv_vm *vm, const struct kvm_enable_cap *cap
 		return limit_vcpu_ids(vm, arg);
 	case KVM_CAP_EXCEPTION_PAYLOAD:
 		vm->exception_payload = arg;
+		return 0;
+	case KVM_CAP_X86_TRIPLE_FAULT_EVENT:
+		vm->triple_fault_event = arg;
 		return 0;
 	case KVM_CAP_MSR_PLATFORM_INFO:
 		vm->platform_info_hidden = !arg;

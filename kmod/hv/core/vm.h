@@ -101,6 +101,7 @@ struct hv_vm {
 	u64 default_tsc_khz;
 	bool x2apic_format, x2apic_broadcast_quirk_off;	/* KVM_CAP_X2APIC_API */
 	bool exception_payload;
+	bool triple_fault_event;	/* KVM_CAP_X86_TRIPLE_FAULT_EVENT */
 	bool platform_info_hidden;	/* KVM_CAP_MSR_PLATFORM_INFO 0 */
 	bool exit_on_emulation_failure;
 	u32 dirty_ring_entries;		/* of each vCPU's ring, 0: bitmaps; set once, under lock */

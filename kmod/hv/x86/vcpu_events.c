@@ -9,7 +9,7 @@
 
 #define EVENTS_KNOWN (KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SIPI_VECTOR |	\
 		      KVM_VCPUEVENT_VALID_SHADOW | KVM_VCPUEVENT_VALID_SMM |		\
-		      KVM_VCPUEVENT_VALID_PAYLOAD)
+		      KVM_VCPUEVENT_VALID_PAYLOAD | KVM_VCPUEVENT_VALID_TRIPLE_FAULT)
 #define SHADOW_KNOWN (KVM_X86_SHADOW_INT_MOV_SS | KVM_X86_SHADOW_INT_STI)
 #define NR_EXCEPTIONS	32
 #define HV_NMI_MAX	2
@@ -49,6 +49,10 @@ void hv_vcpu_events_get(struct hv_vcpu *vcpu, struct kvm_vcpu_events *out)
 	out->nmi.injected = ev->nmi_injected;
 	out->nmi.pending = min_t(unsigned int, nmis, HV_NMI_MAX);
 	out->nmi.masked = hv_ops->get_nmi_mask(vcpu);
+	if (vcpu->vm->triple_fault_event) {
+		out->triple_fault.pending = test_bit(HV_REQ_TRIPLE_FAULT, &vcpu->requests);
+		out->flags |= KVM_VCPUEVENT_VALID_TRIPLE_FAULT;
+	}
 }
 
 static bool exception_valid(const struct hv_vcpu *vcpu, const struct kvm_vcpu_events *in)
@@ -71,6 +75,8 @@ static bool events_valid(const struct hv_vcpu *vcpu, const struct kvm_vcpu_event
 	/* There is no SMM here: KVM_CAP_X86_SMM is not offered. */
 	if ((in->flags & KVM_VCPUEVENT_VALID_SMM) &&
 	    (in->smi.smm || in->smi.pending || in->smi.smm_inside_nmi))
+		return false;
+	if ((in->flags & KVM_VCPUEVENT_VALID_TRIPLE_FAULT) && !vcpu->vm->triple_fault_event)
 		return false;
 	if ((in->flags & KVM_VCPUEVENT_VALID_SHADOW) && (in->interrupt.shadow & ~SHADOW_KNOWN))
 		return false;
@@ -105,6 +111,14 @@ static void nmi_set(struct hv_vcpu *vcpu, const struct kvm_vcpu_events *in)
 	hv_ops->set_nmi_mask(vcpu, in->nmi.masked);
 }
 
+static void triple_fault_set(struct hv_vcpu *vcpu, bool pending)
+{
+	if (pending)
+		hv_request(vcpu, HV_REQ_TRIPLE_FAULT);
+	else
+		hv_request_take(vcpu, HV_REQ_TRIPLE_FAULT);
+}
+
 int hv_vcpu_events_set(struct hv_vcpu *vcpu, const struct kvm_vcpu_events *in)
 {
 	struct hv_events *ev = &vcpu->events;
@@ -120,6 +134,8 @@ int hv_vcpu_events_set(struct hv_vcpu *vcpu, const struct kvm_vcpu_events *in)
 	nmi_set(vcpu, in);
 	if ((in->flags & KVM_VCPUEVENT_VALID_SIPI_VECTOR) && vcpu->lapic)
 		vcpu->lapic->sipi_vector = in->sipi_vector;
+	if (in->flags & KVM_VCPUEVENT_VALID_TRIPLE_FAULT)
+		triple_fault_set(vcpu, in->triple_fault.pending);
 	hv_request(vcpu, HV_REQ_EVENT);
 	return 0;
 }

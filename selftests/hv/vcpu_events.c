@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Guards what KVM_GET/SET_VCPU_EVENTS carry beyond injected events: a pending triple fault, and
+ * pending exceptions with their payload (CR2, DR6), which change registers at delivery and not
+ * before; and that each part is refused while its capability is not enabled.
+ */
+#include "kselftest_harness.h"
+#include "tvm.h"
+
+#define FAULT_ADDRESS	0x1234567890ULL
+#define PF_ERROR	2		/* a write */
+#define OLD_CR2		0x777000ULL
+#define DR6_BS		BIT64(14)
+
+static volatile uint64_t seen_cr2, seen_dr6, seen_error;
+static volatile unsigned int hits;
+
+static void on_fault(struct g_frame *frame)
+{
+	uint64_t val;
+
+	asm volatile("movq %%cr2, %0" : "=r"(val));
+	seen_cr2 = val;
+	asm volatile("movq %%dr6, %0" : "=r"(val));
+	seen_dr6 = val;
+	seen_error = frame->error;
+	hits++;
+}
+
+static void guest_loop(void)
+{
+	g_handlers[PF_VECTOR] = on_fault;
+	g_handlers[DB_VECTOR] = on_fault;
+	for (;;)
+		g_sync(1);
+}
+
+FIXTURE(events) {
+	struct tvm vm;
+	struct tvcpu cpu;
+	struct kvm_vcpu_events ev;
+};
+
+FIXTURE_SETUP(events)
+{
+	tvm_start(&self->vm, &self->cpu, TVM_IRQCHIP, guest_loop);
+	ASSERT_EQ(1, tvm_sync(&self->cpu));
+	TVM_MUST(self->cpu.fd, KVM_GET_VCPU_EVENTS, &self->ev);
+}
+
+FIXTURE_TEARDOWN(events)
+{
+	tvcpu_destroy(&self->cpu);
+	tvm_destroy(&self->vm);
+}
+
+static void enable(struct tvm *vm, unsigned int nr)
+{
+	struct kvm_enable_cap cap = { .cap = nr, .args = { 1 } };
+
+	TVM_MUST(vm->fd, KVM_ENABLE_CAP, &cap);
+}
+
+static long set_events(struct tvcpu *cpu, const struct kvm_vcpu_events *ev)
+{
+	return tvm_ioctl_p(cpu->fd, KVM_SET_VCPU_EVENTS, ev);
+}
+
+TEST_F(events, triple_fault)
+{
+	struct kvm_vcpu_events ev;
+
+	ASSERT_EQ(1, tvm_cap(&self->vm, KVM_CAP_X86_TRIPLE_FAULT_EVENT));
+	enable(&self->vm, KVM_CAP_X86_TRIPLE_FAULT_EVENT);
+	TVM_MUST(self->cpu.fd, KVM_GET_VCPU_EVENTS, &ev);
+	EXPECT_TRUE(ev.flags & KVM_VCPUEVENT_VALID_TRIPLE_FAULT);
+	EXPECT_EQ(0, ev.triple_fault.pending);
+	ev.triple_fault.pending = 1;
+	ASSERT_EQ(0, set_events(&self->cpu, &ev));
+	/* it survives a KVM_RUN that enters no guest */
+	self->cpu.run->immediate_exit = 1;
+	EXPECT_EQ(-EINTR, tvm_run(&self->cpu));
+	self->cpu.run->immediate_exit = 0;
+	TVM_MUST(self->cpu.fd, KVM_GET_VCPU_EVENTS, &ev);
+	EXPECT_EQ(1, ev.triple_fault.pending);
+	tvm_expect_exit(&self->cpu, KVM_EXIT_SHUTDOWN);
+	TVM_MUST(self->cpu.fd, KVM_GET_VCPU_EVENTS, &ev);
+	EXPECT_EQ(0, ev.triple_fault.pending);
+}
+
+TEST_F(events, triple_fault_taken_back)
+{
+	struct kvm_vcpu_events ev;
+
+	enable(&self->vm, KVM_CAP_X86_TRIPLE_FAULT_EVENT);
+	TVM_MUST(self->cpu.fd, KVM_GET_VCPU_EVENTS, &ev);
+	ev.triple_fault.pending = 1;
+	ASSERT_EQ(0, set_events(&self->cpu, &ev));
+	/* without the flag the field is not looked at */
+	ev.flags &= ~KVM_VCPUEVENT_VALID_TRIPLE_FAULT;
+	ev.triple_fault.pending = 0;
+	ASSERT_EQ(0, set_events(&self->cpu, &ev));
+	TVM_MUST(self->cpu.fd, KVM_GET_VCPU_EVENTS, &ev);
+	EXPECT_EQ(1, ev.triple_fault.pending);
+	ev.triple_fault.pending = 0;
+	ASSERT_EQ(0, set_events(&self->cpu, &ev));
+	EXPECT_EQ(1, tvm_sync(&self->cpu));
+}
+
+TEST_F(events, triple_fault_not_enabled)
+{
+	struct kvm_vcpu_events ev = self->ev;
+
+	EXPECT_FALSE(ev.flags & KVM_VCPUEVENT_VALID_TRIPLE_FAULT);
+	ev.flags |= KVM_VCPUEVENT_VALID_TRIPLE_FAULT;
+	EXPECT_EQ(-EINVAL, set_events(&self->cpu, &ev));
+	ev.triple_fault.pending = 1;
+	EXPECT_EQ(-EINVAL, set_events(&self->cpu, &ev));
+	EXPECT_EQ(1, tvm_sync(&self->cpu));
+}
+
+static void pending_page_fault(struct tvcpu *cpu)
+{
+	struct kvm_vcpu_events ev;
+
+	TVM_MUST(cpu->fd, KVM_GET_VCPU_EVENTS, &ev);
+	ev.flags |= KVM_VCPUEVENT_VALID_PAYLOAD;
+	ev.exception.pending = 1;
+	ev.exception.nr = PF_VECTOR;
+	ev.exception.has_error_code = 1;
+	ev.exception.error_code = PF_ERROR;
+	ev.exception_has_payload = 1;
+	ev.exception_payload = FAULT_ADDRESS;
+	TVM_MUST(cpu->fd, KVM_SET_VCPU_EVENTS, &ev);
+}
+
+/* The address reaches CR2 with the exception, not when user space looks. */
+TEST_F(events, page_fault_payload)
+{
+	struct kvm_vcpu_events ev;
+	struct kvm_sregs sregs;
+
+	enable(&self->vm, KVM_CAP_EXCEPTION_PAYLOAD);
+	tvcpu_get_sregs(&self->cpu, &sregs);
+	sregs.cr2 = OLD_CR2;
+	tvcpu_set_sregs(&self->cpu, &sregs);
+	pending_page_fault(&self->cpu);
+	tvcpu_get_sregs(&self->cpu, &sregs);
+	EXPECT_EQ(OLD_CR2, sregs.cr2);
+	TVM_MUST(self->cpu.fd, KVM_GET_VCPU_EVENTS, &ev);
+	EXPECT_TRUE(ev.flags & KVM_VCPUEVENT_VALID_PAYLOAD);
+	EXPECT_EQ(1, ev.exception.pending);
+	EXPECT_EQ(0, ev.exception.injected);
+	EXPECT_EQ(1, ev.exception_has_payload);
+	EXPECT_EQ(FAULT_ADDRESS, ev.exception_payload);
+	EXPECT_EQ(1, tvm_sync(&self->cpu));
+	EXPECT_EQ(1, hits);
+	EXPECT_EQ(FAULT_ADDRESS, seen_cr2);
+	EXPECT_EQ(PF_ERROR, seen_error);
+}
+
+TEST_F(events, debug_payload)
+{
+	struct kvm_vcpu_events ev = self->ev;
+	struct kvm_debugregs regs;
+
+	enable(&self->vm, KVM_CAP_EXCEPTION_PAYLOAD);
+	ev.flags |= KVM_VCPUEVENT_VALID_PAYLOAD;
+	ev.exception.pending = 1;
+	ev.exception.nr = DB_VECTOR;
+	ev.exception_has_payload = 1;
+	ev.exception_payload = DR6_BS;
+	ASSERT_EQ(0, set_events(&self->cpu, &ev));
+	TVM_MUST(self->cpu.fd, KVM_GET_DEBUGREGS, &regs);
+	EXPECT_EQ(0, regs.dr6 & DR6_BS);
+	EXPECT_EQ(1, tvm_sync(&self->cpu));
+	EXPECT_EQ(1, hits);
+	EXPECT_TRUE(seen_dr6 & DR6_BS);
+}
+
+/* An exception is either being delivered or waiting. */
+TEST_F(events, payload_refused)
+{
+	struct kvm_vcpu_events ev = self->ev;
+
+	ev.flags |= KVM_VCPUEVENT_VALID_PAYLOAD;
+	EXPECT_EQ(-EINVAL, set_events(&self->cpu, &ev));
+	enable(&self->vm, KVM_CAP_EXCEPTION_PAYLOAD);
+	EXPECT_EQ(0, set_events(&self->cpu, &ev));
+	ev.exception.nr = PF_VECTOR;
+	ev.exception.pending = 1;
+	ev.exception.injected = 1;
+	EXPECT_EQ(-EINVAL, set_events(&self->cpu, &ev));
+	ev.exception.injected = 0;
+	ev.exception.nr = 2;
+	EXPECT_EQ(-EINVAL, set_events(&self->cpu, &ev));
+	ev.exception.nr = 255;
+	EXPECT_EQ(-EINVAL, set_events(&self->cpu, &ev));
+	EXPECT_EQ(1, tvm_sync(&self->cpu));
+	EXPECT_EQ(0, hits);
+}
+
+TEST_HARNESS_MAIN
