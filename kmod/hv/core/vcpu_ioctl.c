@@ -329,6 +329,41 @@ static long set_vapic_addr(void *vcpu, void *arg)
 	return ((struct kvm_vapic_addr *)arg)->vapic_addr ? -EINVAL : 0;
 }
 
+/* The one attribute of a vCPU: how far its TSC is from the host's. */
+static long attr_check(const struct kvm_device_attr *attr)
+{
+	if (attr->flags)
+		return -EINVAL;
+	return attr->group == KVM_VCPU_TSC_CTRL && attr->attr == KVM_VCPU_TSC_OFFSET ? 0 : -ENXIO;
+}
+
+static long has_device_attr(void *vcpu, void *arg)
+{
+	return attr_check(arg);
+}
+
+static long get_device_attr(void *object, void *arg)
+{
+	const struct kvm_device_attr *attr = arg;
+	struct hv_vcpu *vcpu = object;
+	long ret = attr_check(attr);
+
+	return ret ?: put_user(vcpu->tsc.offset, (u64 __user *)attr->addr);
+}
+
+static long set_device_attr(void *vcpu, void *arg)
+{
+	const struct kvm_device_attr *attr = arg;
+	long ret = attr_check(attr);
+	u64 offset;
+
+	if (!ret)
+		ret = get_user(offset, (u64 __user *)attr->addr);
+	if (!ret)
+		hv_tsc_offset_write(vcpu, offset);
+	return ret;
+}
+
 static long enable_cap(void *vcpu, void *arg)
 {
 	return hv_vcpu_enable_cap(vcpu, arg);
@@ -373,6 +408,9 @@ static const struct hv_ioctl vcpu_ioctls[] = {
 	{ KVM_X86_SET_MCE, HV_ARG_IN, set_mce },
 	{ KVM_PRE_FAULT_MEMORY, HV_ARG_IN | HV_ARG_OUT, pre_fault_memory },
 	{ KVM_ENABLE_CAP, HV_ARG_IN, enable_cap },
+	{ KVM_HAS_DEVICE_ATTR, HV_ARG_IN, has_device_attr },
+	{ KVM_GET_DEVICE_ATTR, HV_ARG_IN, get_device_attr },
+	{ KVM_SET_DEVICE_ATTR, HV_ARG_IN, set_device_attr },
 };
 
 static long dispatch(struct hv_vcpu *vcpu, unsigned int cmd, unsigned long arg)

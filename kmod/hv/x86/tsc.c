@@ -122,6 +122,24 @@ void hv_tsc_write(struct hv_vcpu *vcpu, u64 guest_tsc, bool host)
 		vcpu->tsc.adjust += vcpu->tsc.offset - old;
 }
 
+void hv_tsc_offset_write(struct hv_vcpu *vcpu, u64 offset)
+{
+	struct hv_clock *clock = &vcpu->vm->clock;
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&clock->lock, flags);
+	/* vCPUs that are given one offset stay together; another begins anew. */
+	if (clock->last_tsc_offset != offset || clock->last_tsc_khz != vcpu->tsc.khz) {
+		clock->generation++;
+		clock->last_tsc_khz = vcpu->tsc.khz;
+		clock->last_tsc_offset = offset;
+		clock->last_tsc_write = scale(vcpu, rdtsc()) + offset;
+		clock->last_tsc_ns = ktime_get_raw_fast_ns();
+	}
+	raw_spin_unlock_irqrestore(&clock->lock, flags);
+	offset_set(vcpu, offset);
+}
+
 void hv_tsc_adjust_write(struct hv_vcpu *vcpu, u64 adjust, bool host)
 {
 	u64 delta = adjust - vcpu->tsc.adjust;

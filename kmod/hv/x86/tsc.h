@@ -12,6 +12,7 @@ void hv_tsc_init(struct hv_vcpu *vcpu);
 u64 hv_tsc_guest(struct hv_vcpu *vcpu, u64 host_tsc);		/* scaled and offset */
 u64 hv_tsc_host(struct hv_vcpu *vcpu, u64 guest_tsc);		/* the inverse, U64_MAX if beyond */
 void hv_tsc_write(struct hv_vcpu *vcpu, u64 guest_tsc, bool host);	/* MSR_IA32_TSC */
+void hv_tsc_offset_write(struct hv_vcpu *vcpu, u64 offset);	/* KVM_VCPU_TSC_OFFSET */
 void hv_tsc_adjust_write(struct hv_vcpu *vcpu, u64 adjust, bool host);
 int hv_tsc_khz_set(struct hv_vcpu *vcpu, u32 khz);		/* KVM_SET_TSC_KHZ: 0 or -EINVAL */
 

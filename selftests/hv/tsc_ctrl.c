@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Guards KVM_VCPU_TSC_CTRL: the offset between a vCPU's TSC and the host's is what user space
+ * wrote, two vCPUs with one offset agree, MSR_IA32_TSC writes show in it, and hostile attributes.
+ */
+#include "kselftest_harness.h"
+#include "tvm.h"
+
+#define FAR	(1ULL << 52)
+
+static volatile uint64_t guest_tsc;
+
+static void guest_clock(void)
+{
+	for (;;) {
+		guest_tsc = g_rdtsc();
+		g_sync(1);
+	}
+}
+
+FIXTURE(tsc) {
+	struct tvm vm;
+	struct tvcpu cpu;
+};
+
+FIXTURE_SETUP(tsc)
+{
+	tvm_start(&self->vm, &self->cpu, TVM_IRQCHIP, guest_clock);
+}
+
+FIXTURE_TEARDOWN(tsc)
+{
+	tvcpu_destroy(&self->cpu);
+	tvm_destroy(&self->vm);
+}
+
+static long attr(struct tvcpu *cpu, unsigned long req, uint64_t *offset)
+{
+	struct kvm_device_attr a = {
+		.group = KVM_VCPU_TSC_CTRL,
+		.attr = KVM_VCPU_TSC_OFFSET,
+		.addr = (uintptr_t)offset,
+	};
+
+	return tvm_ioctl_p(cpu->fd, req, &a);
+}
+
+/* Run to the next sync: what the guest read lies between what the host reads before and after. */
+static int in_step(struct tvcpu *cpu, uint64_t offset)
+{
+	uint64_t before = g_rdtsc() + offset, after;
+
+	if (tvm_sync(cpu) != 1)
+		return 0;
+	after = g_rdtsc() + offset;
+	return before <= guest_tsc && guest_tsc <= after;
+}
+
+TEST_F(tsc, offsets)
+{
+	uint64_t offsets[] = { 0, FAR, -FAR, 12345 }, got;
+	unsigned int i;
+
+	ASSERT_EQ(1, tvm_ioctl(self->vm.fd, KVM_CHECK_EXTENSION, KVM_CAP_VCPU_ATTRIBUTES));
+	ASSERT_EQ(0, attr(&self->cpu, KVM_HAS_DEVICE_ATTR, NULL));
+	for (i = 0; i < sizeof(offsets) / sizeof(offsets[0]); i++) {
+		EXPECT_EQ(0, attr(&self->cpu, KVM_SET_DEVICE_ATTR, &offsets[i]));
+		EXPECT_TRUE(in_step(&self->cpu, offsets[i]))
+			TH_LOG("offset %#lx", (unsigned long)offsets[i]);
+		EXPECT_EQ(0, attr(&self->cpu, KVM_GET_DEVICE_ATTR, &got));
+		EXPECT_EQ(offsets[i], got);
+	}
+}
+
+/* Another name of what MSR_IA32_TSC sets; TSC_ADJUST is the guest's and stays. */
+TEST_F(tsc, follows_the_msr)
+{
+	uint64_t offset;
+
+	ASSERT_EQ(1, tvcpu_msr(&self->cpu, MSR_IA32_TSC, FAR));
+	EXPECT_EQ(0, attr(&self->cpu, KVM_GET_DEVICE_ATTR, &offset));
+	EXPECT_TRUE(in_step(&self->cpu, offset));
+	EXPECT_EQ(0, tvcpu_get_msr(&self->cpu, MSR_IA32_TSC_ADJUST));
+}
+
+TEST_F(tsc, two_vcpus)
+{
+	uint64_t offset = FAR, other;
+	struct tvcpu second;
+
+	tvcpu_create(&second, &self->vm, 1);
+	EXPECT_EQ(0, attr(&self->cpu, KVM_SET_DEVICE_ATTR, &offset));
+	EXPECT_EQ(0, attr(&second, KVM_SET_DEVICE_ATTR, &offset));
+	EXPECT_EQ(0, attr(&second, KVM_GET_DEVICE_ATTR, &other));
+	EXPECT_EQ(offset, other);
+	/* a third one joins the clock the first two share */
+	tvcpu_destroy(&second);
+	tvcpu_create(&second, &self->vm, 2);
+	EXPECT_EQ(0, attr(&second, KVM_GET_DEVICE_ATTR, &other));
+	if (!tvm_is_kvm())
+		EXPECT_EQ(offset, other);
+	tvcpu_destroy(&second);
+}
+
+TEST_F(tsc, hostile)
+{
+	struct kvm_device_attr a = { .group = KVM_VCPU_TSC_CTRL, .attr = KVM_VCPU_TSC_OFFSET };
+	struct kvm_device_attr bad = a;
+
+	bad.attr = 1;
+	EXPECT_EQ(-ENXIO, tvm_ioctl_p(self->cpu.fd, KVM_HAS_DEVICE_ATTR, &bad));
+	EXPECT_EQ(-ENXIO, tvm_ioctl_p(self->cpu.fd, KVM_SET_DEVICE_ATTR, &bad));
+	bad = a;
+	bad.group = 77;
+	EXPECT_EQ(-ENXIO, tvm_ioctl_p(self->cpu.fd, KVM_GET_DEVICE_ATTR, &bad));
+	a.addr = 0x10;
+	EXPECT_EQ(-EFAULT, tvm_ioctl_p(self->cpu.fd, KVM_GET_DEVICE_ATTR, &a));
+	EXPECT_EQ(-EFAULT, tvm_ioctl_p(self->cpu.fd, KVM_SET_DEVICE_ATTR, &a));
+	EXPECT_EQ(-EFAULT, tvm_ioctl(self->cpu.fd, KVM_SET_DEVICE_ATTR, 0x10));
+	a.addr = 0xffffffff81000000;
+	EXPECT_EQ(-EFAULT, tvm_ioctl_p(self->cpu.fd, KVM_GET_DEVICE_ATTR, &a));
+	EXPECT_EQ(1, tvm_sync(&self->cpu));
+}
+
+TEST_HARNESS_MAIN
