@@ -93,6 +93,10 @@ static inline void hv_eventfd_signal(struct eventfd_ctx *ctx)
 #define KVM_X86_DEFAULT_VM	0
 #endif
 
+#ifndef KVM_X86_QUIRK_SLOT_ZAP_ALL
+#define KVM_X86_QUIRK_SLOT_ZAP_ALL	BIT(7)
+#endif
+
 /* work.c: it needs a vCPU of KVM's. */
 int hv_handle_task_work(void);
 

@@ -6,7 +6,7 @@
 #include "kselftest_harness.h"
 #include "tvm.h"
 
-#define FAR	(1ULL << 52)
+#define FAR	BIT64(52)
 
 static volatile uint64_t guest_tsc;
 

@@ -25,6 +25,15 @@
 
 #define HV_MAX_SPLIT_PINS	240	/* HV_MAX_IRQ_ROUTES and the EOI bitmap allow no more */
 
+/*
+ * LAPIC_MMIO_HOLE and SLOT_ZAP_ALL describe what never happens here: switching them off is granted.
+ */
+#define HV_QUIRKS \
+	(KVM_X86_QUIRK_LINT0_REENABLED | KVM_X86_QUIRK_LAPIC_MMIO_HOLE |		\
+	 KVM_X86_QUIRK_OUT_7E_INC_RIP | KVM_X86_QUIRK_MISC_ENABLE_NO_MWAIT |	\
+	 KVM_X86_QUIRK_FIX_HYPERCALL_INSN | KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS |	\
+	 KVM_X86_QUIRK_SLOT_ZAP_ALL)
+
 #define HV_MSR_EXIT_REASONS \
 	(KVM_MSR_EXIT_REASON_INVAL | KVM_MSR_EXIT_REASON_UNKNOWN | KVM_MSR_EXIT_REASON_FILTER)
 
@@ -103,6 +112,8 @@ static const struct cap_value constant_caps[] = {
 	{ KVM_CAP_X86_MSR_FILTER, 1 },
 	{ KVM_CAP_X86_TRIPLE_FAULT_EVENT, 1 },
 	{ KVM_CAP_VCPU_ATTRIBUTES, 1 },
+	{ KVM_CAP_DISABLE_QUIRKS, 1 },
+	{ KVM_CAP_DISABLE_QUIRKS2, HV_QUIRKS },
 	{ KVM_CAP_SYNC_REGS, KVM_SYNC_X86_VALID_FIELDS },
 	{ KVM_CAP_SREGS2, 1 },
 	{ KVM_CAP_SYS_ATTRIBUTES, 1 },
@@ -177,6 +188,15 @@ static long disable_exits(struct hv_vm *vm, u64 exits)
 	return 0;
 }
 
+/* The older capability came before the list of quirks: what it names beyond that is ignored. */
+static long disable_quirks(struct hv_vm *vm, u64 quirks, bool strict)
+{
+	if (strict && (quirks & ~(u64)HV_QUIRKS))
+		return -EINVAL;
+	WRITE_ONCE(vm->disabled_quirks, vm->disabled_quirks | (quirks & HV_QUIRKS));
+	return 0;
+}
+
 static long enable_user_space_msr(struct hv_vm *vm, u64 reasons)
 {
 	if (reasons & ~(u64)HV_MSR_EXIT_REASONS)
@@ -233,6 +253,10 @@ static long enable_cap_locked(struct hv_vm *vm, const struct kvm_enable_cap *cap
 			return -EINVAL;
 		vm->exit_on_emulation_failure = arg;
 		return 0;
+	case KVM_CAP_DISABLE_QUIRKS:
+		return disable_quirks(vm, arg, false);
+	case KVM_CAP_DISABLE_QUIRKS2:
+		return disable_quirks(vm, arg, true);
 	case KVM_CAP_X86_USER_SPACE_MSR:
 		return enable_user_space_msr(vm, arg);
 	case KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2:

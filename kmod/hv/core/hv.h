@@ -16,6 +16,7 @@
 struct hv_vm;
 struct hv_vcpu;
 
+#define HV_HYPERCALL_LEN	3	/* VMCALL, VMMCALL */
 #define HV_MAX_VCPUS	512
 #define HV_MAX_VCPU_ID	(HV_MAX_VCPUS * 4)
 #define HV_MAX_MEMSLOTS	512	/* in each address space */

@@ -19,6 +19,7 @@ struct seq_file;
  * struct hv_caps - what the back end found on this machine, filled by @probe
  */
 struct hv_caps {
+	u8 hypercall_insn[HV_HYPERCALL_LEN];	/* VMCALL or VMMCALL */
 	bool has_tsc_scaling;
 	bool has_deadline;		/* @set_deadline works */
 	bool lazy_fpu;			/* CPU does not forward FPU registers past #NM (LazyFP) */

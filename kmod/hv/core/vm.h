@@ -97,6 +97,7 @@ struct hv_vm {
 
 	struct hv_clock clock;
 	u64 tss_addr, identity_map_addr;
+	u64 disabled_quirks;		/* KVM_X86_QUIRK_*: see hv_quirk_off() */
 	u64 disabled_exits;		/* KVM_X86_DISABLE_EXITS_* */
 	u64 default_tsc_khz;
 	bool x2apic_format, x2apic_broadcast_quirk_off;	/* KVM_CAP_X2APIC_API */
@@ -129,6 +130,12 @@ static inline int hv_vm_nr_vcpus(const struct hv_vm *vm)
 {
 	/* pairs with the release in core/vcpu.c */
 	return smp_load_acquire(&vm->nr_vcpus);
+}
+
+/** hv_quirk_off() - whether user space wants documented behaviour rather than quirk @quirk */
+static inline bool hv_quirk_off(const struct hv_vm *vm, u64 quirk)
+{
+	return READ_ONCE(vm->disabled_quirks) & quirk;
 }
 
 #define hv_for_each_vcpu(i, vcpu, vm)			\

@@ -303,7 +303,8 @@ static void reset_regs(struct hv_lapic *lapic)
 	lapic_set_reg(lapic, APIC_LVR, HV_LAPIC_VERSION);
 	for (lvt = APIC_LVTT; lvt <= APIC_LVTERR; lvt += HV_LAPIC_REG_STRIDE)
 		lapic_set_reg(lapic, lvt, APIC_LVT_MASKED);
-	if (vcpu->id == vcpu->vm->bsp_id)
+	if (vcpu->id == vcpu->vm->bsp_id &&
+	    !hv_quirk_off(vcpu->vm, KVM_X86_QUIRK_LINT0_REENABLED))
 		lapic_set_reg(lapic, APIC_LVT0, APIC_DM_EXTINT);
 	lapic_set_reg(lapic, APIC_SPIV, APIC_VECTOR_MASK);
 	WRITE_ONCE(lapic->sw_enabled, false);

@@ -52,6 +52,7 @@ int svm_probe(struct hv_caps *caps)
 	svm_has_pause_filter = boot_cpu_has(X86_FEATURE_PAUSEFILTER);
 
 	*caps = (struct hv_caps) {
+		.hypercall_insn = { 0x0f, 0x01, 0xd9 },		/* VMMCALL */
 		/* AMD does not forward registers past a device-not-available fault. */
 		.lazy_fpu = true,
 		/* QEMU's own AMD-V does not know the intercept of XSETBV. */

@@ -15,6 +15,7 @@
 #include "x86/fpu.h"
 #include "x86/msr.h"
 #include "x86/regs.h"
+#include "x86/ud.h"
 
 /*
  * The length of the intercepted instruction: hardware's next RIP if it has one,
@@ -62,6 +63,11 @@ static int handle_msr(struct hv_vcpu *vcpu)
 {
 	return with_length(vcpu, svm_control(vcpu)->exit_info_1 ? hv_handle_wrmsr :
 								  hv_handle_rdmsr);
+}
+
+static int handle_mwait(struct hv_vcpu *vcpu)
+{
+	return with_length(vcpu, hv_handle_mwait);
 }
 
 /* Caches are the host's: nothing to do. */
@@ -222,6 +228,7 @@ static const exit_handler handlers[] = {
 	[SVM_EXIT_WRITE_DR0 ... SVM_EXIT_WRITE_DR7] = handle_dr,
 	[SVM_EXIT_EXCP_BASE + HV_DB] = handle_db,
 	[SVM_EXIT_EXCP_BASE + HV_BP] = handle_bp,
+	[SVM_EXIT_EXCP_BASE + HV_UD] = hv_handle_ud,
 	[SVM_EXIT_EXCP_BASE + HV_NM] = handle_nm,
 	[SVM_EXIT_EXCP_BASE + HV_AC] = handle_ac,
 	[SVM_EXIT_EXCP_BASE + HV_MC] = handle_host_event,
@@ -238,8 +245,8 @@ static const exit_handler handlers[] = {
 	[SVM_EXIT_HLT] = handle_hlt,
 	[SVM_EXIT_RDPMC] = handle_rdpmc,
 	[SVM_EXIT_RDPRU] = handle_ud,
-	[SVM_EXIT_MONITOR] = handle_ud,
-	[SVM_EXIT_MWAIT] = handle_ud,
+	[SVM_EXIT_MONITOR] = handle_mwait,
+	[SVM_EXIT_MWAIT] = handle_mwait,
 	[SVM_EXIT_INVLPGA] = handle_ud,
 	[SVM_EXIT_RSM] = handle_ud,
 	[SVM_EXIT_VMRUN] = handle_ud,

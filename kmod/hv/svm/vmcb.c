@@ -108,8 +108,11 @@ static const u8 intercepts[] = {
 	INTERCEPT_RDPRU, INTERCEPT_RSM,
 };
 
-/* Exceptions: a machine check is the host's; #DB and #AC can loop inside delivery for ever. */
-static const u8 intercepted_exceptions[] = { HV_DB, HV_AC, HV_MC };
+/*
+ * Exceptions: a machine check is the host's; #DB and #AC can loop inside delivery for ever; #UD may
+ * be the other vendor's hypercall.
+ */
+static const u8 intercepted_exceptions[] = { HV_DB, HV_UD, HV_AC, HV_MC };
 
 void svm_vmcb_init(struct hv_svm *svm)
 {

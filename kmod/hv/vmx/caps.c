@@ -216,6 +216,9 @@ static int read_caps(struct vmx_caps *c)
 
 static void describe(const struct vmx_caps *c, struct hv_caps *caps)
 {
+	static const u8 vmcall[HV_HYPERCALL_LEN] = { 0x0f, 0x01, 0xc1 };
+
+	memcpy(caps->hypercall_insn, vmcall, sizeof(vmcall));
 	caps->has_tsc_scaling = c->secondary & SECONDARY_EXEC_TSC_SCALING;
 	caps->tsc_ratio_frac_bits = VMX_TSC_FRAC;
 	caps->max_tsc_ratio = U64_MAX;

@@ -19,6 +19,7 @@
 #include "x86/fpu.h"
 #include "x86/msr.h"
 #include "x86/regs.h"
+#include "x86/ud.h"
 
 /* Exit qualification of I/O instructions (SDM table of that name). */
 #define IO_SIZE		GENMASK(2, 0)	/* bytes - 1 */
@@ -73,6 +74,8 @@ static int handle_exception(struct hv_vmx *vmx)
 		return hv_handle_bp(vcpu, vmx_insn_len());
 	case HV_NM:
 		return hv_handle_nm(vcpu);
+	case HV_UD:
+		return hv_handle_ud(vcpu);
 	case HV_AC:
 		hv_queue_exception_error(vcpu, HV_AC, vmcs_read32(VM_EXIT_INTR_ERROR_CODE));
 		return HV_RESUME;
@@ -128,6 +131,11 @@ static int handle_gp(struct hv_vmx *vmx)
 static int handle_ud(struct hv_vmx *vmx)
 {
 	return hv_inject_ud(&vmx->vcpu);
+}
+
+static int handle_mwait(struct hv_vmx *vmx)
+{
+	return hv_handle_mwait(&vmx->vcpu, vmx_insn_len());
 }
 
 static int handle_vmcall(struct hv_vmx *vmx)
@@ -239,8 +247,8 @@ static const exit_handler handlers[] = {
 	[EXIT_REASON_IO_INSTRUCTION]	   = handle_io,
 	[EXIT_REASON_MSR_READ]		   = handle_rdmsr,
 	[EXIT_REASON_MSR_WRITE]		   = handle_wrmsr,
-	[EXIT_REASON_MWAIT_INSTRUCTION]	   = handle_ud,
-	[EXIT_REASON_MONITOR_INSTRUCTION]  = handle_ud,
+	[EXIT_REASON_MWAIT_INSTRUCTION]	   = handle_mwait,
+	[EXIT_REASON_MONITOR_INSTRUCTION]  = handle_mwait,
 	[EXIT_REASON_PAUSE_INSTRUCTION]	   = handle_pause,
 	[EXIT_REASON_APIC_ACCESS]	   = vmx_handle_apic_access,
 	[EXIT_REASON_EOI_INDUCED]	   = vmx_handle_eoi,

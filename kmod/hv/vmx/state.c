@@ -265,9 +265,10 @@ static void update_exceptions(struct hv_vmx *vmx)
 	struct hv_vcpu *vcpu = &vmx->vcpu;
 	/*
 	 * #DB and #AC exit always: a guest can arrange to raise either while it
-	 * is being delivered, for ever (CVE-2015-8104, CVE-2015-5307).
+	 * is being delivered, for ever (CVE-2015-8104, CVE-2015-5307). #UD may be AMD's
+	 * hypercall.
 	 */
-	u32 bitmap = BIT(HV_DB) | BIT(HV_AC) | BIT(HV_MC);
+	u32 bitmap = BIT(HV_DB) | BIT(HV_AC) | BIT(HV_MC) | BIT(HV_UD);
 
 	if (vcpu->debug.guest_debug & KVM_GUESTDBG_USE_SW_BP)
 		bitmap |= BIT(HV_BP);

@@ -200,13 +200,13 @@ void hv_cpuid_free(struct hv_vcpu *vcpu)
 }
 
 /* An entry without the bits that mirror registers, which are not the caller's to compare. */
-static struct kvm_cpuid_entry2 static_part(const struct kvm_cpuid_entry2 *entry)
+static struct kvm_cpuid_entry2 static_part(const struct kvm_cpuid_entry2 *entry, u32 mirrored)
 {
 	struct kvm_cpuid_entry2 e = *entry;
 
 	memset(e.padding, 0, sizeof(e.padding));
 	if (e.function == 1) {
-		e.ecx &= ~HV_CPUID_1_ECX_OSXSAVE;
+		e.ecx &= ~mirrored;
 		e.edx &= ~HV_CPUID_1_EDX_APIC;
 	} else if (e.function == 7 && !e.index) {
 		e.ecx &= ~HV_CPUID_7_ECX_OSPKE;
@@ -216,15 +216,19 @@ static struct kvm_cpuid_entry2 static_part(const struct kvm_cpuid_entry2 *entry)
 	return e;
 }
 
-static bool same_table(const struct hv_cpuid *cpuid, const struct kvm_cpuid_entry2 *entry, u32 n)
+static bool same_table(const struct hv_vcpu *vcpu, const struct kvm_cpuid_entry2 *entry, u32 n)
 {
+	const struct hv_cpuid *cpuid = vcpu->cpuid;
+	u32 mirrored = HV_CPUID_1_ECX_OSXSAVE;
 	u32 i;
 
+	if (hv_quirk_off(vcpu->vm, KVM_X86_QUIRK_MISC_ENABLE_NO_MWAIT))
+		mirrored |= HV_CPUID_1_ECX_MWAIT;
 	if (cpuid->count != n)
 		return false;
 	for (i = 0; i < n; i++) {
-		struct kvm_cpuid_entry2 old = static_part(&cpuid->entry[i]);
-		struct kvm_cpuid_entry2 new = static_part(&entry[i]);
+		struct kvm_cpuid_entry2 old = static_part(&cpuid->entry[i], mirrored);
+		struct kvm_cpuid_entry2 new = static_part(&entry[i], mirrored);
 
 		if (memcmp(&old, &new, sizeof(old)))
 			return false;
@@ -276,7 +280,7 @@ int hv_cpuid_set2(struct hv_vcpu *vcpu, struct kvm_cpuid2 __user *u)
 		return PTR_ERR(entry);
 	if (vcpu->stat.exits) {
 		/* A guest that has run keeps its CPU model. */
-		ret = same_table(vcpu->cpuid, entry, n) ? 0 : -EINVAL;
+		ret = same_table(vcpu, entry, n) ? 0 : -EINVAL;
 	} else if (table_valid(entry, n)) {
 		table_set(vcpu, entry, n);
 		ret = 0;

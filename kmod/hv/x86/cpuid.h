@@ -10,6 +10,7 @@
 #define HV_CPUID_MAX	256
 /* bits that follow CR4 and the APIC base */
 #define HV_CPUID_1_ECX_OSXSAVE	BIT(27)
+#define HV_CPUID_1_ECX_MWAIT	BIT(3)
 #define HV_CPUID_1_EDX_APIC	BIT(9)
 #define HV_CPUID_7_ECX_OSPKE	BIT(4)
 
@@ -73,7 +74,7 @@ int hv_cpuid_supported(struct kvm_cpuid2 __user *u, bool emulated);
 int hv_handle_cpuid(struct hv_vcpu *vcpu, unsigned int len);
 void hv_cpuid_query(struct hv_vcpu *vcpu, u32 *eax, u32 *ebx, u32 *ecx, u32 *edx);
 struct kvm_cpuid_entry2 *hv_cpuid_find(struct hv_cpuid *cpuid, u32 function, u32 index);
-/* CR4.OSXSAVE, APIC enable, XCR0 are mirrored in CPUID: call when they change */
+/* CR4.OSXSAVE, APIC enable, XCR0, MISC_ENABLE are mirrored in CPUID: call when they change */
 void hv_cpuid_refresh(struct hv_vcpu *vcpu);
 
 /* x86/cpuid_tables.c: what this host and we can offer; entries written, or -E2BIG */

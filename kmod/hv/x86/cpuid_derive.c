@@ -212,6 +212,21 @@ static void set_bit_to(u32 *reg, u32 bit, bool on)
 	*reg = on ? *reg | bit : *reg & ~bit;
 }
 
+/* MISC_ENABLE[18] switches MONITOR and MWAIT on and off, unless the VMM leaves that to CPUID. */
+static void mwait_refresh(struct hv_vcpu *vcpu, struct kvm_cpuid_entry2 *leaf1)
+{
+	u64 *word = &vcpu->cpuid->features[HV_F_MWAIT / 64];
+
+	if (!hv_quirk_off(vcpu->vm, KVM_X86_QUIRK_MISC_ENABLE_NO_MWAIT))
+		return;
+	set_bit_to(&leaf1->ecx, HV_CPUID_1_ECX_MWAIT,
+		   vcpu->msr.misc_enable & MSR_IA32_MISC_ENABLE_MWAIT);
+	if (leaf1->ecx & HV_CPUID_1_ECX_MWAIT)
+		*word |= BIT_ULL(HV_F_MWAIT % 64);
+	else
+		*word &= ~BIT_ULL(HV_F_MWAIT % 64);
+}
+
 void hv_cpuid_refresh(struct hv_vcpu *vcpu)
 {
 	struct hv_cpuid *cpuid = vcpu->cpuid;
@@ -220,6 +235,7 @@ void hv_cpuid_refresh(struct hv_vcpu *vcpu)
 	e = hv_cpuid_find(cpuid, 1, 0);
 	if (e) {
 		set_bit_to(&e->ecx, HV_CPUID_1_ECX_OSXSAVE, vcpu->cr4 & X86_CR4_OSXSAVE);
+		mwait_refresh(vcpu, e);
 		/* without a LAPIC of ours, user space says whether there is one */
 		if (vcpu->lapic)
 			set_bit_to(&e->edx, HV_CPUID_1_EDX_APIC,

@@ -7,7 +7,7 @@
 
 #include "core/vcpu.h"
 
-/* @host: KVM_GET/SET_MSRS rather than the guest. enum hv_msr_result; the ioctls stop at a failure */
+/* @host: KVM_GET/SET_MSRS, which stop at a failure, not the guest. enum hv_msr_result */
 int hv_msr_read(struct hv_vcpu *vcpu, u32 msr, u64 *value, bool host);
 int hv_msr_write(struct hv_vcpu *vcpu, u32 msr, u64 value, bool host);
 

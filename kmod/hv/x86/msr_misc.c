@@ -283,6 +283,7 @@ static int misc_enable_write(struct hv_vcpu *vcpu, u64 value)
 	const u64 fixed = MSR_IA32_MISC_ENABLE_BTS_UNAVAIL | MSR_IA32_MISC_ENABLE_PEBS_UNAVAIL;
 
 	vcpu->msr.misc_enable = (value & ~(u64)MSR_IA32_MISC_ENABLE_EMON) | fixed;
+	hv_cpuid_refresh(vcpu);
 	return 0;
 }
 

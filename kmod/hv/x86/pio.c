@@ -9,6 +9,9 @@
 #include "x86/emulate_int.h"
 #include "x86/regs.h"
 
+/* Firmware reports by it; VMMs expect RIP behind the OUT or, by choice, at it. */
+#define PORT_7E		0x7e
+
 /* A 32-bit IN clears the upper half of RAX, narrower ones leave the rest alone. */
 static void set_rax(struct hv_vcpu *vcpu, u32 val, unsigned int size)
 {
@@ -89,7 +92,8 @@ static int pio_out(struct hv_vcpu *vcpu, const struct hv_pio *pio, unsigned int 
 
 	if (!hv_iobus_write(vcpu, HV_PIO_BUS, pio->port, pio->size, &val))
 		return hv_skip_insn(vcpu, len);
-	if (vcpu->debug.guest_debug & KVM_GUESTDBG_SINGLESTEP)
+	if ((vcpu->debug.guest_debug & KVM_GUESTDBG_SINGLESTEP) ||
+	    (pio->port == PORT_7E && hv_quirk_off(vcpu->vm, KVM_X86_QUIRK_OUT_7E_INC_RIP)))
 		complete_later(vcpu, complete_out, pio->size, len);
 	else
 		hv_skip_insn(vcpu, len);
