@@ -13,6 +13,7 @@
 #include "core/ioctl.h"
 #include "core/ops.h"
 #include "core/request.h"
+#include "core/stats.h"
 #include "core/vcpu.h"
 #include "irqchip/irqchip.h"
 #include "irqchip/lapic.h"
@@ -430,6 +431,9 @@ long hv_vcpu_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return -EIO;
 	if (unlikely(_IOC_TYPE(cmd) != KVMIO))
 		return -EINVAL;
+	/* Counters are read while the vCPU runs, so this does not wait for it. */
+	if (unlikely(cmd == KVM_GET_STATS_FD))
+		return arg ? -EINVAL : hv_stats_vcpu_fd(vcpu);
 	if (mutex_lock_killable(&vcpu->mutex))
 		return -EINTR;
 	/* Again, under the mutex: hw_reboot() waits for it after it killed the VM. */

@@ -12,6 +12,7 @@
 #include "core/eventfd.h"
 #include "core/ioctl.h"
 #include "core/ops.h"
+#include "core/stats.h"
 #include "core/vcpu.h"
 #include "core/vm.h"
 #include "irqchip/irqchip.h"
@@ -256,6 +257,11 @@ static long get_tsc_khz(void *object, void *unused)
 	return vm->default_tsc_khz ?: tsc_khz;
 }
 
+static long get_stats_fd(void *vm, void *unused)
+{
+	return hv_stats_vm_fd(vm);
+}
+
 static const struct hv_ioctl vm_ioctls[] = {
 	{ KVM_IRQ_LINE, HV_ARG_IN, irq_line_status },
 	{ KVM_IRQ_LINE_STATUS, HV_ARG_IN | HV_ARG_OUT, irq_line_status },
@@ -289,6 +295,7 @@ static const struct hv_ioctl vm_ioctls[] = {
 	{ KVM_GET_TSC_KHZ, HV_ARG_VALUE, get_tsc_khz },
 	{ KVM_X86_SET_MSR_FILTER, HV_ARG_IN, set_msr_filter },
 	{ KVM_SET_CLOCK, HV_ARG_IN, set_clock },
+	{ KVM_GET_STATS_FD, HV_ARG_NONE, get_stats_fd },
 };
 
 long hv_vm_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
