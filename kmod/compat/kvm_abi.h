@@ -44,6 +44,19 @@ static inline struct hv_memory_fault *hv_run_memory_fault(struct kvm_run *run)
 	return (struct hv_memory_fault *)&run->hw;
 }
 
+/* run->hypercall.flags is not in every kernel's header; it is what follows @ret. */
+#define HV_HYPERCALL_LONG_MODE	1ULL
+
+static inline __u64 *hv_run_hypercall_flags(struct kvm_run *run)
+{
+	return (__u64 *)(&run->hypercall.ret + 1);
+}
+
+/* 6.10 */
+#ifndef KVM_CAP_X86_APIC_BUS_CYCLES_NS
+#define KVM_CAP_X86_APIC_BUS_CYCLES_NS	237
+#endif
+
 /* 6.11 */
 #ifndef KVM_CAP_PRE_FAULT_MEMORY
 #define KVM_CAP_PRE_FAULT_MEMORY	236

@@ -2,10 +2,11 @@
 /*
  * Guards HLT and shutdown: with an in-kernel irqchip HLT sleeps in the kernel until an interrupt,
  * an MSI or an NMI comes, and mp_state says so; without one it exits to user space; a triple
- * fault is KVM_EXIT_SHUTDOWN.
+ * fault is KVM_EXIT_SHUTDOWN. A halted vCPU polls as KVM_CAP_HALT_POLL and the guest say.
  */
 #include <pthread.h>
 #include <signal.h>
+#include <asm/kvm_para.h>
 #include <sys/time.h>
 
 #include "kselftest_harness.h"
@@ -197,6 +198,98 @@ TEST(triple_fault)
 	/* the VMM may give it a new start, as a reset does */
 	tvcpu_long_mode(&cpu, guest_halts);
 	EXPECT_EQ(1, tvm_sync(&cpu));
+}
+
+#define ROUNDS	40
+
+/* Halts ROUNDS times, each for as long as the timer takes. */
+static void guest_naps(void)
+{
+	int i;
+
+	g_handlers[VECTOR] = on_irq;
+	g_apic_enable();
+	g_apic_write(APIC_TDCR, APIC_TDR_DIV_1);
+	g_apic_write(APIC_LVTT, VECTOR);
+	for (;;) {
+		for (i = 0; i < ROUNDS; i++) {
+			g_apic_write(APIC_TMICT, 300000);
+			g_sti_hlt();
+		}
+		g_sync(1);
+	}
+}
+
+static long poll_for(struct tvm *vm, uint64_t ns)
+{
+	struct kvm_enable_cap cap = { .cap = KVM_CAP_HALT_POLL, .args[0] = ns };
+
+	return tvm_ioctl_p(vm->fd, KVM_ENABLE_CAP, &cap);
+}
+
+/* The value of a vCPU's counter of KVM_GET_STATS_FD */
+static uint64_t stat_of(struct tvcpu *cpu, const char *name)
+{
+	struct {
+		struct kvm_stats_desc desc;
+		char name[128];
+	} d;
+	struct kvm_stats_header head;
+	uint64_t value = 0;
+	uint32_t i;
+	int fd = TVM_MUST(cpu->fd, KVM_GET_STATS_FD, 0);
+
+	pread(fd, &head, sizeof(head), 0);
+	for (i = 0; i < head.num_desc; i++) {
+		size_t size = sizeof(d.desc) + head.name_size;
+
+		pread(fd, &d, size, head.desc_offset + i * size);
+		if (strcmp(d.name, name))
+			continue;
+		pread(fd, &value, sizeof(value), head.data_offset + d.desc.offset);
+		close(fd);
+		return value;
+	}
+	tvm_die("no %s", name);
+}
+
+/* Polling serves halts that are short against its limit, and none when it is off. */
+TEST(polled)
+{
+	struct tvcpu cpu;
+	struct tvm vm;
+	uint64_t polls;
+
+	tvm_start(&vm, &cpu, TVM_IRQCHIP, guest_naps);
+	ASSERT_EQ(1, tvm_cap(&vm, KVM_CAP_HALT_POLL));
+	ASSERT_EQ(0, poll_for(&vm, 0));
+	EXPECT_EQ(1, tvm_sync(&cpu));
+	EXPECT_EQ(0, stat_of(&cpu, "halt_successful_poll"));
+	ASSERT_EQ(0, poll_for(&vm, 1000000000));
+	EXPECT_EQ(1, tvm_sync(&cpu));
+	polls = stat_of(&cpu, "halt_successful_poll");
+	EXPECT_GT(polls, 0);
+	/* a guest that polls for itself */
+	ASSERT_EQ(1, tvcpu_msr(&cpu, MSR_KVM_POLL_CONTROL, 0));
+	EXPECT_EQ(1, tvm_sync(&cpu));
+	EXPECT_EQ(polls, stat_of(&cpu, "halt_successful_poll"));
+	EXPECT_EQ(0, tvcpu_msr(&cpu, MSR_KVM_POLL_CONTROL, 2));
+	EXPECT_EQ(-EINVAL, poll_for(&vm, 1ULL << 32));
+}
+
+/* A signal ends a poll as it ends a sleep. */
+TEST(poll_interrupted)
+{
+	struct tvcpu cpu;
+	struct tvm vm;
+
+	tvm_start(&vm, &cpu, TVM_IRQCHIP, guest_naps);
+	ASSERT_EQ(0, poll_for(&vm, 0xffffffff));
+	EXPECT_EQ(1, tvm_sync(&cpu));
+	tvcpu_long_mode(&cpu, guest_halts);
+	EXPECT_EQ(1, tvm_sync(&cpu));
+	alarm_in(20000);
+	EXPECT_EQ(-EINTR, tvm_run(&cpu));
 }
 
 TEST_HARNESS_MAIN

@@ -166,6 +166,44 @@ TEST_F(chip, pit2)
 	tvm_ioctl_p(self->vm.fd, KVM_SET_PIT2, &set);
 }
 
+/* The old ioctls have the channels and leave the flags alone. */
+TEST_F(chip, pit_old)
+{
+	struct kvm_pit_state2 state2;
+	struct kvm_pit_state state;
+
+	ASSERT_EQ(0, tvm_ioctl_p(self->vm.fd, KVM_GET_PIT2, &state2));
+	state2.channels[2].count = 0x4321;
+	state2.channels[2].mode = 2;
+	state2.flags = KVM_PIT_FLAGS_SPEAKER_DATA_ON;
+	ASSERT_EQ(0, tvm_ioctl_p(self->vm.fd, KVM_SET_PIT2, &state2));
+	ASSERT_EQ(0, tvm_ioctl_p(self->vm.fd, KVM_GET_PIT, &state));
+	EXPECT_EQ(0x4321, state.channels[2].count);
+	EXPECT_EQ(2, state.channels[2].mode);
+	state.channels[2].count = 0x777;
+	ASSERT_EQ(0, tvm_ioctl_p(self->vm.fd, KVM_SET_PIT, &state));
+	ASSERT_EQ(0, tvm_ioctl_p(self->vm.fd, KVM_GET_PIT2, &state2));
+	EXPECT_EQ(0x777, state2.channels[2].count);
+	EXPECT_EQ(KVM_PIT_FLAGS_SPEAKER_DATA_ON, state2.flags);
+	EXPECT_EQ(-EFAULT, tvm_ioctl(self->vm.fd, KVM_GET_PIT, 0x10));
+	EXPECT_EQ(-EFAULT, tvm_ioctl(self->vm.fd, KVM_SET_PIT, 0x10));
+	if (!tvm_is_kvm()) {
+		memset(&state, 0xff, sizeof(state));
+		EXPECT_EQ(-EINVAL, tvm_ioctl_p(self->vm.fd, KVM_SET_PIT, &state));
+	}
+}
+
+TEST(pit_old_without_pit)
+{
+	struct kvm_pit_state state = {};
+	struct tvm vm;
+
+	tvm_create(&vm, TVM_IRQCHIP | TVM_BARE);
+	EXPECT_EQ(-ENXIO, tvm_ioctl_p(vm.fd, KVM_GET_PIT, &state));
+	EXPECT_EQ(-ENXIO, tvm_ioctl_p(vm.fd, KVM_SET_PIT, &state));
+	tvm_destroy(&vm);
+}
+
 TEST_F(chip, clock)
 {
 	struct kvm_clock_data clock, later;

@@ -2,8 +2,10 @@
 /*
  * Guards the local APIC timer of the in-kernel irqchip: one-shot, periodic and TSC-deadline
  * interrupts, in xAPIC and x2APIC mode, counted in the guest; masking, reprogramming, and that
- * a deadline in the past fires at once.
+ * a deadline in the past fires at once. The bus clock is as fast as KVM_ENABLE_CAP made it.
  */
+#include <time.h>
+
 #include "kselftest_harness.h"
 #include "tvm.h"
 
@@ -209,6 +211,86 @@ TEST_F(timer, masked)
 {
 	tvcpu_long_mode(&self->cpu, guest_masked);
 	EXPECT_EQ(100, tvm_sync(&self->cpu));
+}
+
+static void guest_counts(void)
+{
+	apic_setup();
+	apic_write(APIC_LVTT, APIC_LVT_MASKED);
+	apic_write(APIC_TMICT, ~0U);
+	g_sync(1);
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000000000ULL + now.tv_nsec;
+}
+
+static uint32_t timer_count(struct tvcpu *cpu)
+{
+	struct kvm_lapic_state lapic;
+
+	TVM_MUST(cpu->fd, KVM_GET_LAPIC, &lapic);
+	return *(uint32_t *)(lapic.regs + APIC_TMCCT);
+}
+
+static long bus_cycle(struct tvm *vm, uint64_t ns)
+{
+	struct kvm_enable_cap cap = { .cap = KVM_CAP_X86_APIC_BUS_CYCLES_NS, .args[0] = ns };
+
+	return tvm_ioctl_p(vm->fd, KVM_ENABLE_CAP, &cap);
+}
+
+TEST(bus_clock)
+{
+	const uint64_t cycle = 40;
+	uint64_t counted, t[4];
+	struct tvcpu cpu;
+	struct tvm vm;
+
+	tvm_create(&vm, TVM_IRQCHIP);
+	if (!tvm_cap(&vm, KVM_CAP_X86_APIC_BUS_CYCLES_NS))
+		SKIP(return, "no KVM_CAP_X86_APIC_BUS_CYCLES_NS");
+	EXPECT_EQ(1, tvm_cap(&vm, KVM_CAP_X86_APIC_BUS_CYCLES_NS));
+	ASSERT_EQ(0, bus_cycle(&vm, cycle));
+	tvcpu_create(&cpu, &vm, 0);
+	x2apic = 0;
+	tvcpu_long_mode(&cpu, guest_counts);
+	EXPECT_EQ(1, tvm_sync(&cpu));
+	t[0] = now_ns();
+	counted = timer_count(&cpu);
+	t[1] = now_ns();
+	usleep(20000);
+	t[2] = now_ns();
+	counted = (counted - timer_count(&cpu)) * cycle;
+	t[3] = now_ns();
+	EXPECT_GT(counted, (t[2] - t[1]) * 9 / 10);
+	EXPECT_LT(counted, (t[3] - t[0]) * 11 / 10);
+	tvcpu_destroy(&cpu);
+	tvm_destroy(&vm);
+}
+
+TEST(bus_clock_hostile)
+{
+	struct tvcpu cpu;
+	struct tvm vm;
+
+	tvm_create(&vm, 0);
+	if (!tvm_cap(&vm, KVM_CAP_X86_APIC_BUS_CYCLES_NS))
+		SKIP(return, "no KVM_CAP_X86_APIC_BUS_CYCLES_NS");
+	EXPECT_EQ(-ENXIO, bus_cycle(&vm, 40));
+	tvm_destroy(&vm);
+	tvm_create(&vm, TVM_IRQCHIP);
+	EXPECT_EQ(-EINVAL, bus_cycle(&vm, 0));
+	EXPECT_EQ(-EINVAL, bus_cycle(&vm, -1ULL));
+	EXPECT_EQ(-EINVAL, bus_cycle(&vm, 1ULL << 32));
+	tvcpu_create(&cpu, &vm, 0);
+	EXPECT_EQ(-EINVAL, bus_cycle(&vm, 40));
+	tvcpu_destroy(&cpu);
+	tvm_destroy(&vm);
 }
 
 TEST_HARNESS_MAIN

@@ -6,13 +6,16 @@
  * whatever is not listed is answered 0, as the ABI has it.
  */
 #include <linux/cpumask.h>
+#include <uapi/linux/kvm_para.h>
 
 #include "compat/kvm_abi.h"
 #include "core/caps.h"
 #include "core/ops.h"
+#include "core/request.h"
 #include "core/vcpu.h"
 #include "core/vm.h"
 #include "irqchip/irqchip.h"
+#include "irqchip/lapic.h"
 #include "memory/dirty.h"
 #include "x86/fpu.h"
 #include "x86/mce.h"
@@ -115,6 +118,10 @@ static const struct cap_value constant_caps[] = {
 	{ KVM_CAP_DISABLE_QUIRKS, 1 },
 	{ KVM_CAP_DISABLE_QUIRKS2, HV_QUIRKS },
 	{ KVM_CAP_SYNC_REGS, KVM_SYNC_X86_VALID_FIELDS },
+	{ KVM_CAP_ENFORCE_PV_FEATURE_CPUID, 1 },
+	{ KVM_CAP_HALT_POLL, 1 },
+	{ KVM_CAP_EXIT_HYPERCALL, BIT(KVM_HC_MAP_GPA_RANGE) },
+	{ KVM_CAP_X86_APIC_BUS_CYCLES_NS, HV_APIC_BUS_CYCLE_NS },
 	{ KVM_CAP_BINARY_STATS_FD, 1 },
 	{ KVM_CAP_SREGS2, 1 },
 	{ KVM_CAP_SYS_ATTRIBUTES, 1 },
@@ -183,9 +190,39 @@ static long disable_exits(struct hv_vm *vm, u64 exits)
 {
 	if (exits & ~(u64)HV_DISABLE_EXITS_SUPPORTED)
 		return -EINVAL;
-	if (vm->created_vcpus)
-		return -EINVAL;
 	vm->disabled_exits |= exits;
+	hv_vm_request_all(vm, HV_REQ_INTERCEPTS);
+	return 0;
+}
+
+/* The slowest: a count of 32 bits times a divisor of 128 still is a time. */
+#define HV_APIC_BUS_CYCLE_NS_MAX	BIT(24)
+
+static long apic_bus_cycle(struct hv_vm *vm, u64 ns)
+{
+	if (!ns || ns > HV_APIC_BUS_CYCLE_NS_MAX || vm->created_vcpus)
+		return -EINVAL;
+	if (!hv_vm_irqchip_in_kernel(vm))
+		return -ENXIO;
+	vm->apic_bus_cycle_ns = ns;
+	return 0;
+}
+
+static long halt_poll(struct hv_vm *vm, u64 ns)
+{
+	if (ns > U32_MAX)
+		return -EINVAL;
+	WRITE_ONCE(vm->halt_poll_ns, ns);
+	smp_wmb();	/* the time before what says to use it */
+	WRITE_ONCE(vm->halt_poll_set, true);
+	return 0;
+}
+
+static long hypercall_exits(struct hv_vm *vm, u64 mask)
+{
+	if (mask & ~(u64)BIT(KVM_HC_MAP_GPA_RANGE))
+		return -EINVAL;
+	vm->hypercall_exits = mask;
 	return 0;
 }
 
@@ -240,6 +277,12 @@ static long enable_cap_locked(struct hv_vm *vm, const struct kvm_enable_cap *cap
 		return disable_exits(vm, arg);
 	case KVM_CAP_MAX_VCPU_ID:
 		return limit_vcpu_ids(vm, arg);
+	case KVM_CAP_X86_APIC_BUS_CYCLES_NS:
+		return apic_bus_cycle(vm, arg);
+	case KVM_CAP_HALT_POLL:
+		return halt_poll(vm, arg);
+	case KVM_CAP_EXIT_HYPERCALL:
+		return hypercall_exits(vm, arg);
 	case KVM_CAP_EXCEPTION_PAYLOAD:
 		vm->exception_payload = arg;
 		return 0;
@@ -292,8 +335,22 @@ long hv_vm_enable_cap(struct hv_vm *vm, const struct kvm_enable_cap *cap)
 	return ret;
 }
 
-/* No capability is enabled per vCPU yet. */
+/**
+ * hv_vcpu_enable_cap() - KVM_ENABLE_CAP on a vCPU fd
+ * @vcpu: loaded, its mutex held
+ * @cap: which one, with arguments
+ *
+ * Return: 0; -EINVAL for an unknown capability or non-zero flags.
+ */
 long hv_vcpu_enable_cap(struct hv_vcpu *vcpu, const struct kvm_enable_cap *cap)
 {
-	return -EINVAL;
+	if (cap->flags)
+		return -EINVAL;
+	switch (cap->cap) {
+	case KVM_CAP_ENFORCE_PV_FEATURE_CPUID:
+		vcpu->pv.enforce = cap->args[0];
+		return 0;
+	default:
+		return -EINVAL;
+	}
 }

@@ -19,6 +19,7 @@ enum hv_request {
 	HV_REQ_APIC_EVENT,	/* INIT or SIPI arrived */
 	HV_REQ_UNHALT,
 	HV_REQ_DEBUG_UPDATE,	/* effective debug registers changed */
+	HV_REQ_INTERCEPTS,	/* what exits changed */
 	HV_REQ_OUT_OF_MEMORY,
 	HV_REQ_DIRTY_RING,	/* the dirty ring may be full: KVM_EXIT_DIRTY_RING_FULL */
 	HV_REQ_MSR_FILTER,	/* the VM's filter changed: hv_ops->update_msr_maps() */

@@ -14,6 +14,7 @@
 #include "compat/compat.h"
 #include "core/hw.h"
 #include "core/ops.h"
+#include "core/poll.h"
 #include "core/request.h"
 #include "core/trace.h"
 #include "irqchip/irqchip.h"
@@ -74,6 +75,17 @@ static bool may_enter(struct hv_vcpu *vcpu)
 		      this_cpu_read(hv_cpu_on));
 }
 
+/* Signals, and other tasks' turn. */
+static int away(struct hv_vcpu *vcpu)
+{
+	int ret;
+
+	vcpu->pv.at_boundary = true;
+	ret = hv_handle_task_work();
+	vcpu->pv.at_boundary = false;
+	return ret ? interrupted(vcpu) : HV_RESUME;
+}
+
 static int cancel_entry(struct hv_vcpu *vcpu)
 {
 	/* Reboot, or a CPU that could not be brought into virtualization mode. */
@@ -86,9 +98,7 @@ static int cancel_entry(struct hv_vcpu *vcpu)
 	hv_request(vcpu, HV_REQ_EVENT);
 	if (gone)
 		return -EIO;
-	if (hv_task_work_pending() && hv_handle_task_work())
-		return interrupted(vcpu);
-	return HV_RESUME;
+	return hv_task_work_pending() ? away(vcpu) : HV_RESUME;
 }
 
 static int enter_guest(struct hv_vcpu *vcpu)
@@ -185,6 +195,8 @@ static int sleep_until_runnable(struct hv_vcpu *vcpu)
 	if (vcpu->lapic)
 		hv_lapic_timer_block(vcpu);
 	prepare_to_rcuwait(&vcpu->wait);
+	if (vcpu->mp_state == KVM_MP_STATE_HALTED)
+		hv_poll_begin(vcpu);
 	for (;;) {
 		set_current_state(TASK_INTERRUPTIBLE);
 		if (hv_vcpu_runnable(vcpu) || test_bit(HV_REQ_VM_DEAD, &vcpu->requests))
@@ -193,9 +205,13 @@ static int sleep_until_runnable(struct hv_vcpu *vcpu)
 			ret = interrupted(vcpu);
 			break;
 		}
+		vcpu->pv.at_boundary = true;
 		schedule();
+		vcpu->pv.at_boundary = false;
 	}
 	finish_rcuwait(&vcpu->wait);
+	if (vcpu->mp_state == KVM_MP_STATE_HALTED)
+		hv_poll_end(vcpu);
 	if (vcpu->lapic)
 		hv_lapic_timer_unblock(vcpu);
 	return ret;

@@ -27,8 +27,9 @@ struct column {
 
 static const struct column columns[] = {
 	COLUMN(exits), COLUMN(io_exits), COLUMN(mmio_exits), COLUMN(signal_exits),
-	COLUMN(halt_exits), COLUMN(irq_exits), COLUMN(tdp_faults), COLUMN(insn_emulations),
-	COLUMN(injections), COLUMN(requests), COLUMN(host_state_reloads), COLUMN(fpu_loads),
+	COLUMN(halt_exits), COLUMN(halt_successful_poll), COLUMN(irq_exits), COLUMN(tdp_faults),
+	COLUMN(insn_emulations), COLUMN(injections), COLUMN(requests),
+	COLUMN(host_state_reloads), COLUMN(fpu_loads),
 };
 
 /* The thread that ran it last, 0: none yet. */

@@ -53,6 +53,7 @@ HV_VCPU_READ(io_exits)
 HV_VCPU_READ(mmio_exits)
 HV_VCPU_READ(signal_exits)
 HV_VCPU_READ(halt_exits)
+HV_VCPU_READ(halt_successful_poll)
 HV_VCPU_READ(irq_exits)
 HV_VCPU_READ(tdp_faults)
 HV_VCPU_READ(insn_emulations)
@@ -66,7 +67,7 @@ HV_VCPU_READ(fpu_loads)
 static const struct counter vcpu_counters[] = {
 	VCPU_COUNTER(exits), VCPU_COUNTER(io_exits), VCPU_COUNTER(mmio_exits),
 	VCPU_COUNTER(signal_exits), VCPU_COUNTER(halt_exits), VCPU_COUNTER(irq_exits),
-	VCPU_COUNTER(tdp_faults),
+	VCPU_COUNTER(halt_successful_poll), VCPU_COUNTER(tdp_faults),
 	VCPU_COUNTER(insn_emulations), VCPU_COUNTER(injections), VCPU_COUNTER(requests),
 	VCPU_COUNTER(host_state_reloads), VCPU_COUNTER(fpu_loads),
 };

@@ -10,6 +10,7 @@
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/smp.h>
+#include <uapi/linux/kvm_para.h>
 
 #include "core/hw.h"
 #include "core/ops.h"
@@ -33,8 +34,8 @@ static void load_here(struct hv_vcpu *vcpu, int cpu)
 	hv_ops->vcpu_load(vcpu, cpu);
 	vcpu->last_cpu = cpu;
 	vcpu->loaded = true;
-	if (vcpu->pv.steal_msr)
-		hv_request(vcpu, HV_REQ_STEAL_UPDATE);
+	if (vcpu->pv.steal_msr & KVM_MSR_ENABLED)
+		hv_steal_load(vcpu);
 }
 
 static void put_here(struct hv_vcpu *vcpu)
@@ -59,6 +60,8 @@ static void sched_out(struct preempt_notifier *notifier, struct task_struct *nex
 
 	if (task_is_running(current))
 		WRITE_ONCE(vcpu->preempted, true);
+	if (vcpu->pv.steal_msr & KVM_MSR_ENABLED)
+		hv_steal_preempted(vcpu);
 	put_here(vcpu);
 }
 

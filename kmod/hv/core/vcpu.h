@@ -101,8 +101,22 @@ struct hv_pv {
 	u64 system_time_msr;		/* MSR_KVM_SYSTEM_TIME(_NEW) as written */
 	u64 steal_msr, poll_control_msr;
 	u64 steal_last_run_delay;
+	bool at_boundary;		/* no instruction is half done while the task is away */
+	bool preempted_told;		/* "preempted" stands in the steal-time area */
+	bool enforce;			/* KVM_CAP_ENFORCE_PV_FEATURE_CPUID */
+	struct {
+		u64 rip;
+		u8 len;
+		bool long_mode;
+	} hypercall;			/* the one that user space completes */
 	bool stop_guest_request;	/* KVM_KVMCLOCK_CTRL */
 	u32 version;
+};
+
+/** struct hv_poll - halt polling (core/poll.c) */
+struct hv_poll {
+	u64 ns;				/* how long, next time */
+	u64 begin;			/* of the halt at hand */
 };
 
 /** struct hv_msr_state - MSRs that shared code keeps (x86/msr.c) */
@@ -177,6 +191,7 @@ struct hv_vcpu {
 	struct hv_fpu fpu;
 	struct hv_tsc tsc;
 	struct hv_pv pv;
+	struct hv_poll poll;
 	struct hv_msr_state msr;
 	struct hv_cpuid *cpuid;		/* x86/cpuid.h; never NULL */
 	u8 maxphyaddr;
@@ -194,7 +209,8 @@ struct hv_vcpu {
 	/* debugfs and trace counters; only the run loop writes */
 	struct hv_vcpu_stat {
 		u64 exits, io_exits, mmio_exits, signal_exits, halt_exits, irq_exits, tdp_faults,
-		    insn_emulations, injections, requests, host_state_reloads, fpu_loads;
+		    halt_successful_poll, insn_emulations, injections, requests,
+		    host_state_reloads, fpu_loads;
 	} stat;
 };
 

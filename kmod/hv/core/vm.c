@@ -22,6 +22,7 @@
 #include "core/vcpu.h"
 #include "core/vm.h"
 #include "irqchip/irqchip.h"
+#include "irqchip/lapic.h"
 #include "memory/memslot.h"
 #include "memory/tdp.h"
 #include "x86/msr_filter.h"
@@ -42,6 +43,7 @@ static struct hv_vm *vm_alloc(void)
 	INIT_LIST_HEAD(&vm->irqfds);
 	INIT_LIST_HEAD(&vm->ioeventfds);
 	INIT_LIST_HEAD(&vm->resamplers);
+	vm->apic_bus_cycle_ns = HV_APIC_BUS_CYCLE_NS;
 	vm->mm = current->mm;
 	mmgrab(vm->mm);
 	return vm;

@@ -99,6 +99,10 @@ struct hv_vm {
 	u64 tss_addr, identity_map_addr;
 	u64 disabled_quirks;		/* KVM_X86_QUIRK_*: see hv_quirk_off() */
 	u64 disabled_exits;		/* KVM_X86_DISABLE_EXITS_* */
+	u64 hypercall_exits;		/* KVM_CAP_EXIT_HYPERCALL: BIT(KVM_HC_*) */
+	bool halt_poll_set;		/* KVM_CAP_HALT_POLL: then this, not the module's */
+	u32 halt_poll_ns;
+	u32 apic_bus_cycle_ns;		/* the LAPIC timers' clock */
 	u64 default_tsc_khz;
 	bool x2apic_format, x2apic_broadcast_quirk_off;	/* KVM_CAP_X2APIC_API */
 	bool exception_payload;

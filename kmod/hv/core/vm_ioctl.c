@@ -171,6 +171,30 @@ static long set_pit2(void *vm, void *arg)
 	return hv_pit_set2(vm, arg);
 }
 
+/* The old form has the channels only. */
+static long get_pit(void *vm, void *arg)
+{
+	struct kvm_pit_state *state = arg;
+	struct kvm_pit_state2 state2;
+	int ret = hv_pit_get2(vm, &state2);
+
+	if (!ret)
+		memcpy(state->channels, state2.channels, sizeof(state->channels));
+	return ret;
+}
+
+static long set_pit(void *vm, void *arg)
+{
+	const struct kvm_pit_state *state = arg;
+	struct kvm_pit_state2 state2;
+	int ret = hv_pit_get2(vm, &state2);
+
+	if (ret)
+		return ret;
+	memcpy(state2.channels, state->channels, sizeof(state->channels));
+	return hv_pit_set2(vm, &state2);
+}
+
 static long reinject_control(void *vm, void *arg)
 {
 	struct kvm_reinject_control control;
@@ -284,6 +308,8 @@ static const struct hv_ioctl vm_ioctls[] = {
 	{ KVM_SET_IRQCHIP, HV_ARG_IN, set_irqchip },
 	{ KVM_CREATE_PIT, HV_ARG_VALUE, create_pit },
 	{ KVM_CREATE_PIT2, HV_ARG_IN, create_pit2 },
+	{ KVM_GET_PIT, HV_ARG_OUT, get_pit },
+	{ KVM_SET_PIT, HV_ARG_IN, set_pit },
 	{ KVM_GET_PIT2, HV_ARG_OUT, get_pit2 },
 	{ KVM_SET_PIT2, HV_ARG_IN, set_pit2 },
 	{ KVM_REINJECT_CONTROL, HV_ARG_USER, reinject_control },

@@ -23,8 +23,8 @@ struct hv_lapic_timer {
 	u64 deadline_tsc;	/* IA32_TSC_DEADLINE, guest TSC; 0: disarmed */
 	u64 host_deadline;	/* when it is due, host TSC; valid if @armed */
 	ktime_t target;		/* the same on CLOCK_MONOTONIC; count modes only */
-	u64 period;		/* ns, TMICT times divisor; count modes only */
-	u32 divide;		/* 1-128 */
+	u64 period;		/* ns, TMICT times tick_ns; count modes only */
+	u32 tick_ns;		/* one count: a bus cycle times the divisor (1-128) */
 	bool armed;
 	bool blocked;		/* the vCPU sleeps: @hw cannot serve */
 	u32 mode;		/* of LVTT, as last acted upon */
@@ -59,6 +59,8 @@ struct hv_lapic {
 	unsigned long esr_pending;	/* errors since ESR was last written; any task */
 	struct hv_lapic_timer timer;
 };
+
+#define HV_APIC_BUS_CYCLE_NS	1	/* unless KVM_CAP_X86_APIC_BUS_CYCLES_NS says otherwise */
 
 enum hv_apic_event { HV_APIC_INIT, HV_APIC_SIPI };
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The timer of the local APIC (SDM volume 3, "APIC Timer"): one-shot, periodic
- * and TSC-deadline. It counts at 1 GHz, before the divisor.
+ * and TSC-deadline. It counts bus cycles, before the divisor: of 1 ns
+ * unless user space says otherwise.
  *
  * Its expiry has two forms. While the vCPU runs, the back end bounds the stay
  * in the guest by a host TSC value, which costs no host interrupt; while it is
@@ -136,7 +137,7 @@ void lapic_timer_init(struct hv_lapic *lapic)
 
 static u64 period_ns(struct hv_lapic *lapic, u64 count)
 {
-	u64 ns = count * lapic->timer.divide;
+	u64 ns = count * lapic->timer.tick_ns;
 
 	if (lapic_timer_is_periodic(lapic))
 		ns = max_t(u64, ns, HV_LAPIC_MIN_PERIOD_NS);
@@ -181,15 +182,15 @@ static u64 count_ns_left(const struct hv_lapic_timer *timer)
 void lapic_timer_set_divide(struct hv_lapic *lapic, u32 tdcr)
 {
 	struct hv_lapic_timer *timer = &lapic->timer;
-	u32 old = timer->divide;
+	u32 old = timer->tick_ns;
 	u64 left;
 
-	timer->divide = divisor(tdcr);
+	timer->tick_ns = divisor(tdcr) * lapic->vcpu->vm->apic_bus_cycle_ns;
 	lapic_set_reg(lapic, APIC_TDCR, tdcr & (BIT(3) | 3));
-	if (!timer->armed || old == timer->divide || lapic_timer_is_deadline(lapic))
+	if (!timer->armed || old == timer->tick_ns || lapic_timer_is_deadline(lapic))
 		return;
 	/* the ticks that remain take longer or shorter from now on */
-	left = div_u64(count_ns_left(timer), old) * timer->divide;
+	left = div_u64(count_ns_left(timer), old) * timer->tick_ns;
 	halt_timer(lapic);
 	timer->period = period_ns(lapic, lapic_reg(lapic, APIC_TMICT));
 	timer->target = ktime_add_ns(ktime_get(), left);
@@ -230,7 +231,7 @@ u32 lapic_timer_current(struct hv_lapic *lapic)
 			return 0;
 		left = timer->period - (u64)-left % timer->period;
 	}
-	return div_u64(left, timer->divide);
+	return div_u64(left, timer->tick_ns);
 }
 
 void lapic_timer_restore(struct hv_lapic *lapic, u32 current_count)
@@ -251,7 +252,7 @@ void lapic_timer_restore(struct hv_lapic *lapic, u32 current_count)
 	timer->period = period_ns(lapic, initial);
 	if (!initial || (!current_count && !lapic_timer_is_periodic(lapic)))
 		return;
-	left = current_count ? (u64)min(current_count, initial) * timer->divide : timer->period;
+	left = current_count ? (u64)min(current_count, initial) * timer->tick_ns : timer->period;
 	timer->target = ktime_add_ns(ktime_get(), left);
 	arm(lapic);
 }

@@ -9,6 +9,7 @@
 #include <linux/nospec.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
+#include <uapi/linux/kvm_para.h>
 #include <asm/msr-index.h>
 
 #include "core/ops.h"
@@ -208,6 +209,8 @@ static struct kvm_cpuid_entry2 static_part(const struct kvm_cpuid_entry2 *entry,
 	if (e.function == 1) {
 		e.ecx &= ~mirrored;
 		e.edx &= ~HV_CPUID_1_EDX_APIC;
+	} else if (e.function == KVM_CPUID_FEATURES) {
+		e.eax &= ~BIT(KVM_FEATURE_PV_UNHALT);
 	} else if (e.function == 7 && !e.index) {
 		e.ecx &= ~HV_CPUID_7_ECX_OSPKE;
 	} else if (e.function == 0xd && e.index < 2) {

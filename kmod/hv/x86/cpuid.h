@@ -62,6 +62,12 @@ static inline bool hv_cpuid_has(const struct hv_vcpu *vcpu, enum hv_feature f)
 	return vcpu->cpuid->features[f / 64] & BIT_ULL(f % 64);
 }
 
+/* A paravirtual feature: there for all, unless KVM_CAP_ENFORCE_PV_FEATURE_CPUID says to look. */
+static inline bool hv_pv_has(const struct hv_vcpu *vcpu, enum hv_feature f)
+{
+	return !vcpu->pv.enforce || hv_cpuid_has(vcpu, f);
+}
+
 int hv_cpuid_init(struct hv_vcpu *vcpu);		/* an empty table */
 void hv_cpuid_free(struct hv_vcpu *vcpu);
 /* ioctl bodies: user pointers */

@@ -198,8 +198,19 @@ static void vendor_derive(struct hv_cpuid *cpuid)
 			   (e->ebx == 0x6f677948 && e->edx == 0x6e65476e));	/* HygonGenuine */
 }
 
+/* Who halts without an exit cannot be woken by KVM_HC_KICK_CPU. */
+static void unhalt_derive(struct hv_vcpu *vcpu)
+{
+	struct kvm_cpuid_entry2 *e = hv_cpuid_find(vcpu->cpuid, KVM_CPUID_FEATURES, 0);
+
+	if (e && (vcpu->vm->disabled_exits & KVM_X86_DISABLE_EXITS_HLT) &&
+	    kvm_signature(vcpu->cpuid))
+		e->eax &= ~BIT(KVM_FEATURE_PV_UNHALT);
+}
+
 void hv_cpuid_derive(struct hv_vcpu *vcpu)
 {
+	unhalt_derive(vcpu);
 	vendor_derive(vcpu->cpuid);
 	features_derive(vcpu->cpuid);
 	address_derive(vcpu);

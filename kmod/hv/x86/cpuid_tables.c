@@ -333,7 +333,7 @@ static void hypervisor_leaves(struct out *out)
 		 BIT(KVM_FEATURE_PV_UNHALT) | BIT(KVM_FEATURE_PV_SEND_IPI) |
 		 BIT(KVM_FEATURE_POLL_CONTROL) | BIT(KVM_FEATURE_PV_SCHED_YIELD);
 	if (sched_info_on())
-		e->eax |= BIT(KVM_FEATURE_STEAL_TIME);
+		e->eax |= BIT(KVM_FEATURE_STEAL_TIME) | BIT(KVM_FEATURE_PV_TLB_FLUSH);
 }
 
 static void leaf_ext_1(struct out *out)

@@ -7,6 +7,7 @@
 #include <uapi/linux/kvm_para.h>
 #include <asm/tsc.h>
 
+#include "compat/kvm_abi.h"
 #include "core/request.h"
 #include "irqchip/lapic.h"
 #include "memory/guest.h"
@@ -24,7 +25,7 @@ static long kick_cpu(struct hv_vcpu *vcpu, const struct hypercall *hc)
 {
 	struct hv_vcpu *target = hv_vm_vcpu_by_id(vcpu->vm, hc->a1);
 
-	if (!hv_cpuid_has(vcpu, HV_F_KVM_UNHALT))
+	if (!hv_pv_has(vcpu, HV_F_KVM_UNHALT))
 		return -KVM_ENOSYS;
 	if (!target)
 		return 0;
@@ -38,7 +39,7 @@ static long sched_yield_to(struct hv_vcpu *vcpu, const struct hypercall *hc)
 	struct hv_vcpu *target = hv_vm_vcpu_by_id(vcpu->vm, hc->a0);
 	struct task_struct *task = NULL;
 
-	if (!hv_cpuid_has(vcpu, HV_F_KVM_YIELD))
+	if (!hv_pv_has(vcpu, HV_F_KVM_YIELD))
 		return -KVM_ENOSYS;
 	if (!target || target == vcpu || !READ_ONCE(target->preempted))
 		return 0;
@@ -54,7 +55,7 @@ static long sched_yield_to(struct hv_vcpu *vcpu, const struct hypercall *hc)
 
 static long send_ipi(struct hv_vcpu *vcpu, const struct hypercall *hc)
 {
-	if (!vcpu->lapic || !hv_cpuid_has(vcpu, HV_F_KVM_SEND_IPI))
+	if (!vcpu->lapic || !hv_pv_has(vcpu, HV_F_KVM_SEND_IPI))
 		return -KVM_ENOSYS;
 	return hv_lapic_send_ipi_mask(vcpu, hc->a0, hc->a1, hc->a2, hc->a3);
 }
@@ -79,6 +80,51 @@ static long clock_pairing(struct hv_vcpu *vcpu, const struct hypercall *hc)
 	return hv_guest_write(vcpu, hc->a0, &pair, sizeof(pair)) ? -KVM_EFAULT : 0;
 }
 
+static void set_result(struct hv_vcpu *vcpu, bool long_mode, u64 ret)
+{
+	vcpu->gpr[HV_RAX] = long_mode ? ret : (u32)ret;
+}
+
+/* KVM_RUN is back. A changed RIP means that user space replaced the vCPU's state meanwhile. */
+static int complete_exit(struct hv_vcpu *vcpu)
+{
+	if (hv_rip(vcpu) != vcpu->pv.hypercall.rip)
+		return HV_RESUME;
+	set_result(vcpu, vcpu->pv.hypercall.long_mode, READ_ONCE(vcpu->run->hypercall.ret));
+	return hv_skip_insn(vcpu, vcpu->pv.hypercall.len);
+}
+
+static bool gpa_range_valid(const struct hypercall *hc)
+{
+	return hc->a1 && PAGE_ALIGNED(hc->a0) && hc->a1 <= (U64_MAX - hc->a0) >> PAGE_SHIFT;
+}
+
+/* Which pages are shared with the host is user space's to know: KVM_EXIT_HYPERCALL. */
+static int map_gpa_range(struct hv_vcpu *vcpu, const struct hypercall *hc, bool long_mode,
+			 unsigned int len)
+{
+	struct kvm_run *run = vcpu->run;
+
+	memset(&run->hypercall, 0, sizeof(run->hypercall));
+	run->exit_reason = KVM_EXIT_HYPERCALL;
+	run->hypercall.nr = hc->nr;
+	run->hypercall.args[0] = hc->a0;
+	run->hypercall.args[1] = hc->a1;
+	run->hypercall.args[2] = hc->a2;
+	*hv_run_hypercall_flags(run) = long_mode ? HV_HYPERCALL_LONG_MODE : 0;
+	vcpu->pv.hypercall.rip = hv_rip(vcpu);
+	vcpu->pv.hypercall.len = len;
+	vcpu->pv.hypercall.long_mode = long_mode;
+	vcpu->complete = complete_exit;
+	return HV_USERSPACE;
+}
+
+static bool exits(const struct hv_vcpu *vcpu, const struct hypercall *hc)
+{
+	return hc->nr == KVM_HC_MAP_GPA_RANGE && gpa_range_valid(hc) &&
+	       (vcpu->vm->hypercall_exits & BIT(KVM_HC_MAP_GPA_RANGE));
+}
+
 static long hypercall(struct hv_vcpu *vcpu, const struct hypercall *hc)
 {
 	switch (hc->nr) {
@@ -92,6 +138,10 @@ static long hypercall(struct hv_vcpu *vcpu, const struct hypercall *hc)
 		return clock_pairing(vcpu, hc);
 	case KVM_HC_SCHED_YIELD:
 		return sched_yield_to(vcpu, hc);
+	case KVM_HC_MAP_GPA_RANGE:
+		/* what user space can complete did not come here */
+		return vcpu->vm->hypercall_exits & BIT(KVM_HC_MAP_GPA_RANGE) ? -KVM_EINVAL :
+									      -KVM_ENOSYS;
 	default:
 		return -KVM_ENOSYS;
 	}
@@ -116,9 +166,12 @@ int hv_handle_hypercall(struct hv_vcpu *vcpu, unsigned int len)
 		hc.a2 = (u32)hc.a2;
 		hc.a3 = (u32)hc.a3;
 	}
-	if (likely(!hv_cpl(vcpu)))
+	if (likely(!hv_cpl(vcpu))) {
+		if (unlikely(exits(vcpu, &hc)))
+			return map_gpa_range(vcpu, &hc, long_mode, len);
 		ret = hypercall(vcpu, &hc);
-	vcpu->gpr[HV_RAX] = long_mode ? ret : (u32)ret;
+	}
+	set_result(vcpu, long_mode, ret);
 	return hv_skip_insn(vcpu, len);
 }
 

@@ -160,6 +160,16 @@ static bool guest_has(const struct hv_vcpu *vcpu, u32 msr)
 		return hv_cpuid_has(vcpu, HV_F_XSAVES);
 	case MSR_PLATFORM_INFO:
 		return !vcpu->vm->platform_info_hidden;
+	case MSR_KVM_WALL_CLOCK:
+	case MSR_KVM_SYSTEM_TIME:
+		return hv_pv_has(vcpu, HV_F_KVM_CLOCK);
+	case MSR_KVM_WALL_CLOCK_NEW:
+	case MSR_KVM_SYSTEM_TIME_NEW:
+		return hv_pv_has(vcpu, HV_F_KVM_CLOCK2);
+	case MSR_KVM_STEAL_TIME:
+		return hv_pv_has(vcpu, HV_F_KVM_STEAL);
+	case MSR_KVM_POLL_CONTROL:
+		return hv_pv_has(vcpu, HV_F_KVM_POLL_CONTROL);
 	default:
 		return true;
 	}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * kvmclock and steal time (Documentation/virt/kvm/x86/msr.rst).
+ * kvmclock (Documentation/virt/kvm/x86/msr.rst).
  *
  * One pair (host TSC, CLOCK_MONOTONIC_RAW) is fixed when the VM is created; the
  * raw clock and the TSC run at one rate, so every page derives from it for as
@@ -8,7 +8,6 @@
  */
 #include <linux/kernel.h>
 #include <linux/math64.h>
-#include <linux/sched/stat.h>
 #include <linux/time64.h>
 #include <linux/ktime.h>
 #include <uapi/linux/kvm_para.h>
@@ -223,52 +222,4 @@ int hv_clock_kvmclock_ctrl(struct hv_vcpu *vcpu)
 	vcpu->pv.stop_guest_request = true;
 	hv_request(vcpu, HV_REQ_CLOCK_UPDATE);
 	return 0;
-}
-
-/* Time this task was runnable and did not run, since the last look. */
-static u64 stolen(struct hv_vcpu *vcpu)
-{
-	u64 delay = current->sched_info.run_delay, delta = delay - vcpu->pv.steal_last_run_delay;
-
-	vcpu->pv.steal_last_run_delay = delay;
-	return delta;
-}
-
-int hv_steal_write(struct hv_vcpu *vcpu, u64 value)
-{
-	if (!sched_info_on() || (value & KVM_STEAL_RESERVED_MASK))
-		return 1;
-	vcpu->pv.steal_msr = value;
-	if (!(value & KVM_MSR_ENABLED))
-		return 0;
-	/* What happened before the guest asked is not its to see. */
-	vcpu->pv.steal_last_run_delay = current->sched_info.run_delay;
-	hv_request(vcpu, HV_REQ_STEAL_UPDATE);
-	return 0;
-}
-
-void hv_steal_update(struct hv_vcpu *vcpu)
-{
-	u64 gpa = vcpu->pv.steal_msr & KVM_STEAL_VALID_BITS;
-	struct kvm_steal_time st;
-
-	if (!(vcpu->pv.steal_msr & KVM_MSR_ENABLED))
-		return;
-	if (hv_guest_read(vcpu, gpa, &st, sizeof(st)))
-		return;
-	st.steal += stolen(vcpu);
-	st.preempted = 0;
-	/* steal precedes the version in the page, so the three steps are spelled out. */
-	st.version = (st.version + 1) | 1;
-	if (hv_guest_write(vcpu, gpa + offsetof(struct kvm_steal_time, version),
-			   &st.version, sizeof(st.version)))
-		return;
-	smp_wmb();	/* the odd version first */
-	hv_guest_write(vcpu, gpa, &st.steal, sizeof(st.steal));
-	hv_guest_write(vcpu, gpa + offsetof(struct kvm_steal_time, preempted),
-		       &st.preempted, sizeof(st.preempted));
-	smp_wmb();	/* the even version last */
-	st.version++;
-	hv_guest_write(vcpu, gpa + offsetof(struct kvm_steal_time, version),
-		       &st.version, sizeof(st.version));
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Guest time: TSC offset and kvmclock. */
+/* Guest time: TSC offset, kvmclock, steal time. */
 #ifndef VELLUM_X86_TSC_H
 #define VELLUM_X86_TSC_H
 
@@ -23,8 +23,11 @@ int hv_clock_system_time_write(struct hv_vcpu *vcpu, u64 value);/* MSR: 0 or 1 (
 int hv_clock_wall_write(struct hv_vcpu *vcpu, u64 value);
 void hv_clock_get(struct hv_vm *vm, struct kvm_clock_data *data);
 int hv_clock_set(struct hv_vm *vm, const struct kvm_clock_data *data);
+/* x86/steal.c */
 int hv_steal_write(struct hv_vcpu *vcpu, u64 value);		/* MSR: 0 or 1 (#GP) */
-void hv_steal_update(struct hv_vcpu *vcpu);
+void hv_steal_update(struct hv_vcpu *vcpu);			/* HV_REQ_STEAL_UPDATE */
+void hv_steal_load(struct hv_vcpu *vcpu);			/* preemption off; as the next */
+void hv_steal_preempted(struct hv_vcpu *vcpu);			/* sched-out notifier: atomic */
 int hv_clock_kvmclock_ctrl(struct hv_vcpu *vcpu);
 
 #endif /* VELLUM_X86_TSC_H */
