@@ -87,10 +87,11 @@ static inline void hv_eventfd_signal(struct eventfd_ctx *ctx)
 #define hv_immediate_exit	immediate_exit
 #endif
 
-/* ABI numbers that older headers lack (6.7). */
-#ifndef KVM_CAP_VM_TYPES
-#define KVM_CAP_VM_TYPES	235
-#define KVM_X86_DEFAULT_VM	0
+/* What inode operations get of a mount (6.3). */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 3, 0)
+#define HV_IDMAP	struct mnt_idmap
+#else
+#define HV_IDMAP	struct user_namespace
 #endif
 
 #ifndef KVM_X86_QUIRK_SLOT_ZAP_ALL

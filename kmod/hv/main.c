@@ -18,6 +18,7 @@
 #include "core/stats.h"
 #include "core/vcpu.h"
 #include "core/vm.h"
+#include "memory/gmem.h"
 #include "svm/svm.h"
 #include "vmx/vmx.h"
 #include "x86/cpuid.h"
@@ -138,14 +139,19 @@ static int __init vellum_init(void)
 	ret = hv_irqfd_init();
 	if (ret)
 		goto unprobe;
-	ret = register_devices();
+	ret = hv_gmem_init();
 	if (ret)
 		goto irqfd;
+	ret = register_devices();
+	if (ret)
+		goto gmem;
 	/* For the module's life rather than a VM's: each change patches the scheduler's code. */
 	preempt_notifier_inc();
 	hv_stats_init();
 	pr_info(pr_hv_fmt("ready on %s\n"), hv_ops->name);
 	return 0;
+gmem:
+	hv_gmem_exit();
 irqfd:
 	hv_irqfd_exit();
 unprobe:
@@ -160,6 +166,7 @@ static void __exit vellum_exit(void)
 	if (kvm_node)
 		misc_deregister(&kvm_device);
 	misc_deregister(&vellum_device);
+	hv_gmem_exit();
 	hv_irqfd_exit();
 	hv_ops->unprobe();
 }

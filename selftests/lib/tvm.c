@@ -114,14 +114,14 @@ static void tvm_map_image(struct tvm *vm)
 		tvm_die("memory slot of the program image: %s", strerror(-ret));
 }
 
-void tvm_create(struct tvm *vm, unsigned int flags)
+void tvm_create_type(struct tvm *vm, unsigned long type, unsigned int flags)
 {
 	struct kvm_pit_config pit = { .flags = KVM_PIT_SPEAKER_DUMMY };
 	long ret;
 
 	memset(vm, 0, sizeof(*vm));
 	vm->dev = tvm_open();
-	vm->fd = TVM_MUST(vm->dev, KVM_CREATE_VM, 0);
+	vm->fd = TVM_MUST(vm->dev, KVM_CREATE_VM, type);
 	vm->run_size = TVM_MUST(vm->dev, KVM_GET_VCPU_MMAP_SIZE, 0);
 	/* VT-x machines without unrestricted guest want both; the others ignore them. */
 	tvm_ioctl(vm->fd, KVM_SET_TSS_ADDR, 0xfffbd000);
@@ -137,6 +137,11 @@ void tvm_create(struct tvm *vm, unsigned int flags)
 		tvm_die("memory slot of the RAM: %s", strerror(-ret));
 	tvm_map_image(vm);
 	tvm_long_tables(vm);
+}
+
+void tvm_create(struct tvm *vm, unsigned int flags)
+{
+	tvm_create_type(vm, 0, flags);
 }
 
 void tvm_destroy(struct tvm *vm)

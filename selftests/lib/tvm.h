@@ -105,6 +105,8 @@ long tvm_must(int fd, unsigned long req, unsigned long arg, const char *what);
 long tvm_cap(struct tvm *vm, unsigned long cap);
 
 void tvm_create(struct tvm *vm, unsigned int flags);
+/** tvm_create_type() - tvm_create() of another KVM_CREATE_VM type */
+void tvm_create_type(struct tvm *vm, unsigned long type, unsigned int flags);
 void tvm_destroy(struct tvm *vm);
 
 /** tvm_slot() - KVM_SET_USER_MEMORY_REGION; returns 0 or -errno */

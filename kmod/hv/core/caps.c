@@ -17,6 +17,7 @@
 #include "irqchip/irqchip.h"
 #include "irqchip/lapic.h"
 #include "memory/dirty.h"
+#include "memory/gmem.h"
 #include "x86/fpu.h"
 #include "x86/mce.h"
 
@@ -128,10 +129,11 @@ static const struct cap_value constant_caps[] = {
 	{ KVM_CAP_EXIT_ON_EMULATION_FAILURE, 1 },
 	{ KVM_CAP_DIRTY_LOG_RING, HV_DIRTY_RING_MAX_BYTES },
 	{ KVM_CAP_DIRTY_LOG_RING_ACQ_REL, HV_DIRTY_RING_MAX_BYTES },
+	{ KVM_CAP_MMU_SHADOW_CACHE_CONTROL, 1 },
 	{ KVM_CAP_USER_MEMORY2, 1 },
 	{ KVM_CAP_MEMORY_FAULT_INFO, 1 },
 	{ KVM_CAP_PRE_FAULT_MEMORY, 1 },
-	{ KVM_CAP_VM_TYPES, BIT(KVM_X86_DEFAULT_VM) },
+	{ KVM_CAP_VM_TYPES, BIT(KVM_X86_DEFAULT_VM) | BIT(KVM_X86_SW_PROTECTED_VM) },
 };
 
 static long constant_cap(unsigned long cap)
@@ -163,6 +165,10 @@ long hv_check_extension(struct hv_vm *vm, unsigned long cap)
 	case KVM_CAP_TSC_CONTROL:
 	case KVM_CAP_VM_TSC_CONTROL:
 		return hv_caps.has_tsc_scaling;
+	case KVM_CAP_MEMORY_ATTRIBUTES:
+		return hv_attributes_supported(vm);
+	case KVM_CAP_GUEST_MEMFD:
+		return !vm || vm->attributes;
 	default:
 		return constant_cap(cap);
 	}

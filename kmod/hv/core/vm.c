@@ -23,6 +23,7 @@
 #include "core/vm.h"
 #include "irqchip/irqchip.h"
 #include "irqchip/lapic.h"
+#include "memory/gmem.h"
 #include "memory/memslot.h"
 #include "memory/tdp.h"
 #include "x86/msr_filter.h"
@@ -30,6 +31,7 @@
 
 static struct hv_vm *vm_alloc(void)
 {
+	static atomic64_t serial;
 	struct hv_vm *vm = kvzalloc(sizeof(*vm), GFP_KERNEL_ACCOUNT);
 
 	if (!vm)
@@ -44,6 +46,7 @@ static struct hv_vm *vm_alloc(void)
 	INIT_LIST_HEAD(&vm->ioeventfds);
 	INIT_LIST_HEAD(&vm->resamplers);
 	vm->apic_bus_cycle_ns = HV_APIC_BUS_CYCLE_NS;
+	vm->serial = atomic64_inc_return(&serial);
 	vm->mm = current->mm;
 	mmgrab(vm->mm);
 	return vm;
@@ -51,17 +54,21 @@ static struct hv_vm *vm_alloc(void)
 
 static void vm_free(struct hv_vm *vm)
 {
+	hv_attributes_destroy(vm);
 	mmdrop(vm->mm);
 	kvfree(vm);
 }
 
-static struct hv_vm *vm_create(void)
+static struct hv_vm *vm_create(unsigned long type)
 {
 	struct hv_vm *vm = vm_alloc();
 	int ret = -ENOMEM;
 
 	if (!vm)
 		return ERR_PTR(ret);
+	ret = type == KVM_X86_SW_PROTECTED_VM ? hv_attributes_init(vm) : 0;
+	if (ret)
+		goto free;
 	ret = init_srcu_struct(&vm->srcu);
 	if (ret)
 		goto free;
@@ -160,7 +167,7 @@ static const struct file_operations vm_fops = {
 
 /**
  * hv_vm_create() - KVM_CREATE_VM
- * @type: machine type; only 0, KVM_X86_DEFAULT_VM, exists
+ * @type: KVM_X86_DEFAULT_VM or, with private memory, KVM_X86_SW_PROTECTED_VM
  *
  * Return: a file descriptor; -EINVAL for another type; -EBUSY if another
  * hypervisor has the CPUs; -EMFILE, -ENOMEM.
@@ -170,9 +177,9 @@ long hv_vm_create(unsigned long type)
 	struct hv_vm *vm;
 	int fd;
 
-	if (type)
+	if (type != KVM_X86_DEFAULT_VM && type != KVM_X86_SW_PROTECTED_VM)
 		return -EINVAL;
-	vm = vm_create();
+	vm = vm_create(type);
 	if (IS_ERR(vm))
 		return PTR_ERR(vm);
 	fd = anon_inode_getfd("vellum-vm", &vm_fops, vm, O_RDWR | O_CLOEXEC);

@@ -18,6 +18,7 @@
 
 struct file;
 struct hv_memslots;
+struct maple_tree;
 struct hv_zones;
 struct hv_tdp_table;
 struct hv_irqchip;
@@ -75,6 +76,8 @@ struct hv_vm {
 	struct mutex slots_lock;	/* writers of memslots and buses */
 	struct hv_memslots __rcu *slots[HV_ADDRESS_SPACES];	/* srcu; memory/memslot.c */
 	struct hv_tdp tdp;
+	u64 serial;			/* of this VM alone, as long as the module lives */
+	struct maple_tree *attributes;	/* by gfn, KVM_X86_SW_PROTECTED_VM only; memory/attrs.c */
 
 	struct hv_iobus __rcu *pio_bus, *mmio_bus;	/* srcu */
 	struct hv_zones __rcu *zones;	/* srcu; core/coalesced.c */

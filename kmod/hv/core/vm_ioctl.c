@@ -17,10 +17,13 @@
 #include "core/vm.h"
 #include "irqchip/irqchip.h"
 #include "memory/dirty.h"
+#include "memory/gmem.h"
 #include "memory/memslot.h"
 #include "memory/tdp.h"
 #include "x86/msr_filter.h"
 #include "x86/tsc.h"
+
+#define MIN_MMU_PAGES	64	/* KVM_SET_NR_MMU_PAGES: as in KVM */
 
 static long create_vcpu(void *vm, void *id)
 {
@@ -67,6 +70,22 @@ static long get_dirty_log(void *vm, void *arg)
 static long clear_dirty_log(void *vm, void *arg)
 {
 	return hv_dirty_clear_log(vm, arg);
+}
+
+/* There are no shadow pages: any limit on their number that KVM would take holds. */
+static long set_nr_mmu_pages(void *vm, void *pages)
+{
+	return (unsigned long)pages < MIN_MMU_PAGES ? -EINVAL : 0;
+}
+
+static long set_memory_attributes(void *vm, void *arg)
+{
+	return hv_attributes_set(vm, arg);
+}
+
+static long create_guest_memfd(void *vm, void *arg)
+{
+	return hv_gmem_create(vm, arg);
 }
 
 static long reset_dirty_rings(void *vm, void *unused)
@@ -292,6 +311,9 @@ static const struct hv_ioctl vm_ioctls[] = {
 	{ KVM_SIGNAL_MSI, HV_ARG_IN, signal_msi },
 	{ KVM_GET_DIRTY_LOG, HV_ARG_IN, get_dirty_log },
 	{ KVM_CLEAR_DIRTY_LOG, HV_ARG_IN, clear_dirty_log },
+	{ KVM_SET_NR_MMU_PAGES, HV_ARG_VALUE, set_nr_mmu_pages },
+	{ KVM_SET_MEMORY_ATTRIBUTES, HV_ARG_IN, set_memory_attributes },
+	{ KVM_CREATE_GUEST_MEMFD, HV_ARG_IN, create_guest_memfd },
 	{ KVM_RESET_DIRTY_RINGS, HV_ARG_VALUE, reset_dirty_rings },
 	{ KVM_SET_USER_MEMORY_REGION, HV_ARG_IN, set_memory_region },
 	{ KVM_SET_USER_MEMORY_REGION2, HV_ARG_IN, set_memory_region2 },

@@ -14,6 +14,7 @@
  * sent to user space while there is still room for what one exit can write.
  */
 #include <linux/mm.h>
+#include <linux/nospec.h>
 #include <linux/vmalloc.h>
 
 #include "core/request.h"

@@ -11,6 +11,7 @@
 
 #include "core/vcpu.h"
 #include "memory/dirty.h"
+#include "memory/gmem.h"
 #include "memory/guest.h"
 #include "memory/memslot.h"
 
@@ -69,6 +70,15 @@ static void __user *guest_hva(const struct hv_memslot *slot, u64 gpa)
 	return (void __user *)(hv_memslot_hva(slot, gpa >> PAGE_SHIFT) + offset_in_page(gpa));
 }
 
+/* Within a page, of a VM that has private ones. */
+static int guest_copy_maybe_private(struct hv_vm *vm, struct hv_memslot *slot, u64 gpa,
+				    void *buf, unsigned int n, bool write, guest_copy_fn copy)
+{
+	if (!hv_gfn_private(vm, gpa >> PAGE_SHIFT))
+		return copy(guest_hva(slot, gpa), buf, n);
+	return slot->gmem && !hv_gmem_copy(slot, gpa, buf, n, write) ? 0 : -EFAULT;
+}
+
 static int guest_copy(struct hv_vcpu *vcpu, u64 gpa, void *buf, unsigned long len, bool write,
 		      guest_copy_fn copy)
 {
@@ -87,12 +97,18 @@ static int guest_copy(struct hv_vcpu *vcpu, u64 gpa, void *buf, unsigned long le
 			break;
 		}
 		n = guest_run(slot, gpa, len);
-		err = copy(guest_hva(slot, gpa), buf, n);
+		if (unlikely(vm->attributes)) {
+			n = min_t(unsigned long, n, PAGE_SIZE - offset_in_page(gpa));
+			err = guest_copy_maybe_private(vm, slot, gpa, buf, n, write, copy);
+		} else {
+			err = copy(guest_hva(slot, gpa), buf, n);
+		}
 		/* also after an error: part may have been written */
 		if (write)
 			guest_dirtied(vcpu, slot, gpa, n);
 		gpa += n;
-		buf += n;
+		if (buf)
+			buf += n;
 		len -= n;
 	}
 	srcu_read_unlock(&vm->srcu, idx);
@@ -132,7 +148,10 @@ int hv_guest_read_entry(struct hv_vcpu *vcpu, u64 gpa, u64 *val, unsigned int si
 	int err = -EFAULT;
 	u32 half;
 
-	if (slot && size == sizeof(u64)) {
+	if (slot && hv_gfn_private(vm, gpa >> PAGE_SHIFT)) {
+		*val = 0;
+		err = slot->gmem && !hv_gmem_copy(slot, gpa, val, size, false) ? 0 : -EFAULT;
+	} else if (slot && size == sizeof(u64)) {
 		err = get_user(*val, (u64 __user *)guest_hva(slot, gpa));
 	} else if (slot) {
 		err = get_user(half, (u32 __user *)guest_hva(slot, gpa));
@@ -232,6 +251,22 @@ static int guest_cmpxchg_pinned(unsigned long hva, void *old, const void *new)
 	return !done;
 }
 
+/* As guest_cmpxchg_user(); 16 bytes are left to who asks. */
+static int guest_cmpxchg_private(struct hv_memslot *slot, u64 gpa, void *old, const void *new,
+				 unsigned int len)
+{
+	u64 expect = 0, desired = 0;
+	int ret;
+
+	if (!slot->gmem || len > sizeof(u64))
+		return -EFAULT;
+	memcpy(&expect, old, len);
+	memcpy(&desired, new, len);
+	ret = hv_gmem_cmpxchg(slot, gpa, &expect, desired, len);
+	memcpy(old, &expect, len);
+	return ret < 0 ? -EFAULT : ret;
+}
+
 /**
  * hv_guest_cmpxchg() - atomic compare-and-exchange in guest-physical memory
  * @vcpu: whose memory, loaded; its task is the caller
@@ -257,8 +292,12 @@ int hv_guest_cmpxchg(struct hv_vcpu *vcpu, u64 gpa, void *old, const void *new, 
 	if (slot && guest_loggable(vcpu, slot, len)) {
 		void __user *hva = guest_hva(slot, gpa);
 
-		ret = len == 16 ? guest_cmpxchg_pinned((unsigned long)hva, old, new) :
-				  guest_cmpxchg_user(hva, old, new, len);
+		if (hv_gfn_private(vm, gpa >> PAGE_SHIFT))
+			ret = guest_cmpxchg_private(slot, gpa, old, new, len);
+		else if (len == 16)
+			ret = guest_cmpxchg_pinned((unsigned long)hva, old, new);
+		else
+			ret = guest_cmpxchg_user(hva, old, new, len);
 		if (!ret)
 			guest_dirtied(vcpu, slot, gpa, len);
 	}

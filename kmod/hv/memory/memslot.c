@@ -18,12 +18,12 @@
 #include "core/request.h"
 #include "core/vcpu.h"
 #include "memory/dirty.h"
+#include "memory/gmem.h"
 #include "memory/memslot.h"
 #include "memory/tdp.h"
 
 /* As KVM: a page number inside a slot fits an int. */
 #define MEMSLOT_MAX_PAGES	((1ULL << 31) - 1)
-#define MEMSLOT_ALL_FLAGS	(KVM_MEM_LOG_DIRTY_PAGES | KVM_MEM_READONLY)
 
 #define MEMSLOT_ID_MASK		GENMASK(HV_MEMSLOT_ID_BITS - 1, 0)
 
@@ -117,12 +117,22 @@ static bool memslot_user_range_ok(unsigned long hva, u64 size)
 	       access_ok((void __user *)hva, size);
 }
 
+/* Private pages have no log, and no way to be read-only. */
+static u32 memslot_valid_flags(const struct hv_vm *vm, u32 flags)
+{
+	if (!vm->attributes)
+		return KVM_MEM_LOG_DIRTY_PAGES | KVM_MEM_READONLY;
+	if (flags & KVM_MEM_GUEST_MEMFD)
+		return KVM_MEM_GUEST_MEMFD;
+	return KVM_MEM_LOG_DIRTY_PAGES | KVM_MEM_READONLY;
+}
+
 /* What can be said of @r without looking at the slots that exist. */
-static int memslot_check(const struct kvm_userspace_memory_region2 *r)
+static int memslot_check(const struct hv_vm *vm, const struct kvm_userspace_memory_region2 *r)
 {
 	u64 limit = hv_tdp_gfn_limit() << PAGE_SHIFT;
 
-	if (r->flags & ~MEMSLOT_ALL_FLAGS)
+	if (r->flags & ~memslot_valid_flags(vm, r->flags))
 		return -EINVAL;
 	if (!PAGE_ALIGNED(r->guest_phys_addr) || !PAGE_ALIGNED(r->memory_size) ||
 	    !PAGE_ALIGNED(r->userspace_addr))
@@ -144,6 +154,9 @@ static int memslot_classify(const struct hv_memslot *old,
 		return old ? MEMSLOT_DELETE : -EINVAL;
 	if (!old)
 		return MEMSLOT_CREATE;
+	/* What has private memory can only be deleted. */
+	if ((r->flags | old->flags) & KVM_MEM_GUEST_MEMFD)
+		return -EINVAL;
 	if (npages != old->npages || r->userspace_addr != old->hva ||
 	    (r->flags ^ old->flags) & KVM_MEM_READONLY)
 		return -EINVAL;
@@ -173,27 +186,38 @@ static unsigned long *memslot_alloc_dirty(const struct hv_vm *vm, u64 npages)
 	return dirty;
 }
 
-static struct hv_memslot *memslot_alloc(const struct hv_vm *vm, const struct hv_memslot *old,
+/* The bitmap, or the file; 0 or -errno */
+static int memslot_attach(struct hv_vm *vm, const struct hv_memslot *old, struct hv_memslot *slot,
+			  const struct kvm_userspace_memory_region2 *r)
+{
+	if (slot->flags & KVM_MEM_GUEST_MEMFD)
+		return hv_gmem_bind(vm, slot, r->guest_memfd, r->guest_memfd_offset);
+	if (!(slot->flags & KVM_MEM_LOG_DIRTY_PAGES))
+		return 0;
+	/* A slot that moves keeps its log. */
+	slot->dirty = old && old->dirty ? old->dirty : memslot_alloc_dirty(vm, slot->npages);
+	return slot->dirty ? 0 : -ENOMEM;
+}
+
+static struct hv_memslot *memslot_alloc(struct hv_vm *vm, const struct hv_memslot *old,
 					const struct kvm_userspace_memory_region2 *r)
 {
 	struct hv_memslot *slot = kzalloc(sizeof(*slot), GFP_KERNEL_ACCOUNT);
+	int err;
 
 	if (!slot)
-		return NULL;
+		return ERR_PTR(-ENOMEM);
 	slot->base_gfn = r->guest_phys_addr >> PAGE_SHIFT;
 	slot->npages = r->memory_size >> PAGE_SHIFT;
 	slot->hva = r->userspace_addr;
 	slot->flags = r->flags;
 	slot->id = r->slot & MEMSLOT_ID_MASK;
 	slot->as = r->slot >> HV_MEMSLOT_ID_BITS;
-	if (!(slot->flags & KVM_MEM_LOG_DIRTY_PAGES))
-		return slot;
-	/* A slot that moves keeps its log. */
-	slot->dirty = old && old->dirty ? old->dirty : memslot_alloc_dirty(vm, slot->npages);
-	if (slot->dirty)
+	err = memslot_attach(vm, old, slot, r);
+	if (!err)
 		return slot;
 	kfree(slot);
-	return NULL;
+	return ERR_PTR(err);
 }
 
 /* @other: the slot that may share the bitmap of @slot, or NULL */
@@ -203,6 +227,7 @@ static void memslot_free(struct hv_memslot *slot, const struct hv_memslot *other
 		return;
 	if (!other || other->dirty != slot->dirty)
 		kvfree(slot->dirty);
+	hv_gmem_unbind(slot);
 	kfree(slot);
 }
 
@@ -268,8 +293,8 @@ static int memslot_prepare(struct hv_vm *vm, const struct kvm_userspace_memory_r
 		return -EEXIST;
 	if (op != MEMSLOT_DELETE) {
 		c->new = memslot_alloc(vm, c->old, r);
-		if (!c->new)
-			return -ENOMEM;
+		if (IS_ERR(c->new))
+			return PTR_ERR(c->new);
 	}
 	c->set = memslots_rebuild(slots, c->old, c->new);
 	if (c->set)
@@ -319,13 +344,15 @@ static void memslot_commit(struct hv_vm *vm, struct memslot_change *c)
  *
  * Return: 0; -EINVAL for unknown flags, a misaligned, overflowing or too large
  * range, a slot or address space out of range, a resize, a change of
- * userspace_addr or KVM_MEM_READONLY, or deletion of what is not there; -EEXIST
- * if the range overlaps another slot; -ENOMEM. On error nothing has changed.
+ * userspace_addr or KVM_MEM_READONLY, any change of a slot with a guest_memfd, a file that
+ * is not a guest_memfd of this VM, or deletion of what is not there; -EEXIST if the range
+ * overlaps another slot, here or in the guest_memfd; -EBADF; -ENOMEM. On error nothing has
+ * changed.
  */
 int hv_memslot_set(struct hv_vm *vm, const struct kvm_userspace_memory_region2 *region)
 {
 	struct memslot_change change = { .op = MEMSLOT_SAME };
-	int err = memslot_check(region);
+	int err = memslot_check(vm, region);
 
 	if (err)
 		return err;

@@ -22,6 +22,9 @@
  * @as: enum hv_address_space
  * @dying: being deleted or moved: nothing may be mapped through it any more.
  *	Set once under tdp.lock (write), tested under it (read)
+ * @gmem: guest_memfd behind the private pages, or NULL; a reference
+ * @gmem_index: its page behind the first
+ * @gmem_link: in the file's list
  * @dirty: one bit a page, with KVM_MEM_LOG_DIRTY_PAGES; set with set_bit().
  *	As many words follow, scratch space under vm->slots_lock
  */
@@ -33,6 +36,9 @@ struct hv_memslot {
 	u16 id;
 	u8 as;
 	bool dying;
+	struct file *gmem;
+	u64 gmem_index;
+	struct list_head gmem_link;
 	unsigned long *dirty;
 };
 

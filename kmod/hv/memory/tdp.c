@@ -272,7 +272,7 @@ void tdp_zap_range(struct tdp_zap *z, u64 gfn, u64 end)
 	}
 }
 
-static void tdp_zap_locked(struct hv_vm *vm, unsigned int as, u64 gfn, u64 end)
+void tdp_zap_frames(struct hv_vm *vm, unsigned int as, u64 gfn, u64 end)
 {
 	struct tdp_zap z = { .vm = vm, .as = as, .free_tables = true, .may_sleep = true };
 
@@ -286,7 +286,7 @@ static void tdp_zap_locked(struct hv_vm *vm, unsigned int as, u64 gfn, u64 end)
 void hv_tdp_zap_slot(struct hv_vm *vm, const struct hv_memslot *slot)
 {
 	lockdep_assert_held(&vm->slots_lock);
-	tdp_zap_locked(vm, slot->as, slot->base_gfn, slot->base_gfn + slot->npages);
+	tdp_zap_frames(vm, slot->as, slot->base_gfn, slot->base_gfn + slot->npages);
 }
 
 void tdp_zap_all(struct hv_vm *vm)
@@ -294,7 +294,7 @@ void tdp_zap_all(struct hv_vm *vm)
 	unsigned int as;
 
 	for (as = 0; as < HV_ADDRESS_SPACES; as++)
-		tdp_zap_locked(vm, as, 0, hv_tdp_gfn_limit());
+		tdp_zap_frames(vm, as, 0, hv_tdp_gfn_limit());
 }
 
 void tdp_drop(struct hv_vm *vm, unsigned int as, u64 gfn, unsigned int level)

@@ -31,8 +31,8 @@ enum hv_tdp_result {
  */
 enum hv_tdp_result hv_tdp_fault(struct hv_vcpu *vcpu, const struct hv_tdp_violation *v);
 
-/* Fill the run page for an access to @gpa that fails with -EFAULT. */
-void hv_memory_fault_exit(struct hv_vcpu *vcpu, u64 gpa);
+/* Fill the run page for an access to @gpa that fails with -EFAULT. KVM_MEMORY_EXIT_FLAG_* */
+void hv_memory_fault_exit(struct hv_vcpu *vcpu, u64 gpa, u64 flags);
 
 /*
  * Map @gfn as a read would. HV_TDP_MAPPED: done, *@next is the first frame behind the

@@ -16,6 +16,7 @@
 #include "core/ops.h"
 #include "core/vcpu.h"
 #include "memory/dirty.h"
+#include "memory/gmem.h"
 #include "memory/hostpt.h"
 #include "memory/memslot.h"
 #include "memory/tdp.h"
@@ -27,10 +28,12 @@
 /* What an attempt under the lock came to. */
 enum tdp_step {
 	TDP_DONE,
+	TDP_AGAIN,		/* nothing in the way, just look again */
 	TDP_NO_SLOT,
 	TDP_DYING,		/* the slot is being changed */
 	TDP_HOST,		/* the host does not map the page so, or is changing it */
 	TDP_TABLES,		/* out of spare tables */
+	TDP_PRIVATE,		/* private, and no guest_memfd has it */
 	TDP_CONFLICT,		/* something else is at tdp_fault.conflict */
 };
 
@@ -40,6 +43,7 @@ struct tdp_fault {
 	unsigned int conflict;	/* level */
 	unsigned int level;	/* of the leaf that was installed */
 	bool write, exec, present;
+	bool private;		/* the guest_memfd backs it, not @hva */
 	bool ahead;		/* nobody accessed it yet */
 };
 
@@ -217,6 +221,15 @@ static void tdp_dirty_host_page(const struct hv_host_page *host, u64 leaf)
 		set_page_dirty(pfn_to_page(host->pfn));
 }
 
+/* What backs the frame at this moment; false: nothing does, or not so. */
+static bool tdp_backing(struct hv_vm *vm, const struct hv_memslot *slot,
+			const struct tdp_fault *f, struct hv_host_page *host)
+{
+	if (f->private)
+		return hv_gmem_lookup(slot, f->gfn, host);
+	return hv_host_lookup(vm->mm, f->hva, host) && (!f->write || host->writable);
+}
+
 /* One attempt; tdp.lock held for reading. */
 static enum tdp_step tdp_try(struct hv_vcpu *vcpu, struct hv_memslot *slot, struct tdp_fault *f)
 {
@@ -228,15 +241,18 @@ static enum tdp_step tdp_try(struct hv_vcpu *vcpu, struct hv_memslot *slot, stru
 
 	if (slot->dying)
 		return TDP_DYING;
+	/* Became private, or shared, a moment ago: whoever changed that waits for the lock. */
+	if (hv_gfn_private(vm, f->gfn) != f->private)
+		return TDP_AGAIN;
 	/* The write must wait until user space made room: it has been asked to. */
 	if (f->write && slot->dirty && !hv_dirty_ring_room(vcpu, 1))
 		return TDP_DONE;
 	if (f->present && tdp_fix_leaf(vcpu, slot, f))
 		return TDP_DONE;
-	if (!hv_host_lookup(vm->mm, f->hva, &host) || (f->write && !host.writable))
+	if (!tdp_backing(vm, slot, f, &host))
 		return TDP_HOST;
 	level = tdp_leaf_level(slot, f, &host);
-	if (tdp_invalidating(&vm->tdp, f->hva, level))
+	if (!f->private && tdp_invalidating(&vm->tdp, f->hva, level))
 		return TDP_HOST;
 	leaf = tdp_leaf(slot, f, &host, level);
 	step = tdp_install(vcpu, f, leaf, level);
@@ -260,7 +276,10 @@ static enum tdp_step tdp_attempt(struct hv_vcpu *vcpu, struct tdp_fault *f)
 	struct hv_memslot *slot = hv_vcpu_memslot(vcpu, f->gfn);
 	enum tdp_step step = TDP_NO_SLOT;
 
-	if (slot && !(f->write && slot->flags & KVM_MEM_READONLY)) {
+	f->private = hv_gfn_private(vm, f->gfn);
+	if (f->private && !(slot && slot->gmem)) {
+		step = TDP_PRIVATE;
+	} else if (slot && !(f->write && slot->flags & KVM_MEM_READONLY)) {
 		f->hva = hv_memslot_hva(slot, f->gfn);
 		read_lock(&vm->tdp.lock);
 		step = tdp_try(vcpu, slot, f);
@@ -284,9 +303,21 @@ static enum hv_tdp_result tdp_refill(struct hv_vcpu *vcpu)
 	return HV_TDP_MAPPED;
 }
 
-static enum hv_tdp_result tdp_fault_in(const struct tdp_fault *f)
+static int tdp_fault_in_private(struct hv_vcpu *vcpu, const struct tdp_fault *f)
 {
-	int err = hv_host_fault_in(f->hva, f->write);
+	struct hv_vm *vm = vcpu->vm;
+	int err = 0, idx = srcu_read_lock(&vm->srcu);
+	struct hv_memslot *slot = hv_vcpu_memslot(vcpu, f->gfn);
+
+	if (slot && slot->gmem)
+		err = hv_gmem_populate(slot, f->gfn);
+	srcu_read_unlock(&vm->srcu, idx);
+	return err;
+}
+
+static enum hv_tdp_result tdp_fault_in(struct hv_vcpu *vcpu, const struct tdp_fault *f)
+{
+	int err = f->private ? tdp_fault_in_private(vcpu, f) : hv_host_fault_in(f->hva, f->write);
 
 	switch (err) {
 	case 0:
@@ -317,10 +348,12 @@ static enum hv_tdp_result tdp_overcome(struct hv_vcpu *vcpu, const struct tdp_fa
 				       enum tdp_step step)
 {
 	switch (step) {
+	case TDP_AGAIN:
+		return HV_TDP_MAPPED;
 	case TDP_DYING:
 		return tdp_wait_for_slot(vcpu->vm);
 	case TDP_HOST:
-		return tdp_fault_in(f);
+		return tdp_fault_in(vcpu, f);
 	case TDP_TABLES:
 		return tdp_refill(vcpu);
 	case TDP_CONFLICT:
@@ -353,12 +386,12 @@ static enum hv_tdp_result tdp_resolve(struct hv_vcpu *vcpu, struct tdp_fault *f)
 	return HV_TDP_MAPPED;
 }
 
-void hv_memory_fault_exit(struct hv_vcpu *vcpu, u64 gpa)
+void hv_memory_fault_exit(struct hv_vcpu *vcpu, u64 gpa, u64 flags)
 {
 	struct hv_memory_fault *fault = hv_run_memory_fault(vcpu->run);
 
 	vcpu->run->exit_reason = KVM_EXIT_MEMORY_FAULT;
-	fault->flags = 0;
+	fault->flags = flags;
 	fault->gpa = gpa & PAGE_MASK;
 	fault->size = PAGE_SIZE;
 }
@@ -386,7 +419,8 @@ enum hv_tdp_result hv_tdp_fault(struct hv_vcpu *vcpu, const struct hv_tdp_violat
 	vcpu->stat.tdp_faults++;
 	result = tdp_resolve(vcpu, &f);
 	if (result == HV_TDP_ERROR)
-		hv_memory_fault_exit(vcpu, v->gpa);
+		hv_memory_fault_exit(vcpu, v->gpa,
+				     f.private ? KVM_MEMORY_EXIT_FLAG_PRIVATE : 0);
 	return result;
 }
 

@@ -87,6 +87,8 @@ void tdp_zap_finish(struct tdp_zap *z);
 
 /* Take the lock and remove what is at @level for @gfn, a leaf or a table with all below it. */
 void tdp_drop(struct hv_vm *vm, unsigned int as, u64 gfn, unsigned int level);
+/* Unmap [gfn, end). Takes the lock. */
+void tdp_zap_frames(struct hv_vm *vm, unsigned int as, u64 gfn, u64 end);
 /* Every mapping and table; the roots stay. Takes the lock. */
 void tdp_zap_all(struct hv_vm *vm);
 

@@ -202,7 +202,7 @@ static int ram_access(struct hv_vcpu *vcpu, struct hv_emul_access *a, u64 gpa)
 /* A slot is there, but nothing behind its user address. */
 static int ram_fault(struct hv_vcpu *vcpu, u64 gpa)
 {
-	hv_memory_fault_exit(vcpu, gpa);
+	hv_memory_fault_exit(vcpu, gpa, 0);
 	return give_up(vcpu->emul, -EFAULT);
 }
 

@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Guards private memory: a frame shows the guest_memfd or the user mapping as its attribute says
+ * and never a mixture, a hole really takes the pages away, an access that nothing backs is a
+ * KVM_EXIT_MEMORY_FAULT, files and slots may go in any order, and bad input is refused.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "kselftest_harness.h"
+#include "tvm.h"
+
+#define PAGES	8UL
+#define SIZE	(PAGES * TVM_PAGE)
+#define GPA	TVM_TEST_GPA
+#define SLOT	TVM_SLOT_TEST
+#define PUNCH	(FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE)
+
+static volatile uint64_t where;
+static volatile uint32_t seen, value;
+
+static void guest_swap(void)
+{
+	for (;;) {
+		seen = g_readl(where);
+		if (value)
+			g_writel(where, value);
+		g_sync(1);
+	}
+}
+
+FIXTURE(gmem) {
+	struct tvm vm;
+	struct tvcpu cpu;
+	uint32_t *mem;
+	int fd;
+};
+
+static long create_gmem(struct tvm *vm, uint64_t size, uint64_t flags)
+{
+	struct kvm_create_guest_memfd args = { .size = size, .flags = flags };
+
+	return tvm_ioctl_p(vm->fd, KVM_CREATE_GUEST_MEMFD, &args);
+}
+
+static long set_attr(struct tvm *vm, uint64_t gpa, uint64_t size, uint64_t attributes)
+{
+	struct kvm_memory_attributes args = {
+		.address = gpa, .size = size, .attributes = attributes,
+	};
+
+	return tvm_ioctl_p(vm->fd, KVM_SET_MEMORY_ATTRIBUTES, &args);
+}
+
+static long set_private(struct tvm *vm, uint64_t gpa, uint64_t size)
+{
+	return set_attr(vm, gpa, size, KVM_MEMORY_ATTRIBUTE_PRIVATE);
+}
+
+static long bind_slot(struct tvm *vm, uint32_t slot, uint32_t flags, uint64_t gpa, uint64_t size,
+		      const void *mem, int fd, uint64_t offset)
+{
+	struct kvm_userspace_memory_region2 r = {
+		.slot = slot,
+		.flags = KVM_MEM_GUEST_MEMFD | flags,
+		.guest_phys_addr = gpa,
+		.memory_size = size,
+		.userspace_addr = (uintptr_t)mem,
+		.guest_memfd = fd,
+		.guest_memfd_offset = offset,
+	};
+
+	return tvm_ioctl_p(vm->fd, KVM_SET_USER_MEMORY_REGION2, &r);
+}
+
+FIXTURE_SETUP(gmem)
+{
+	struct tvm *vm = &self->vm, plain;
+
+	tvm_create(&plain, TVM_BARE);
+	if (!(tvm_cap(&plain, KVM_CAP_VM_TYPES) & 1 << KVM_X86_SW_PROTECTED_VM))
+		SKIP(return, "no KVM_X86_SW_PROTECTED_VM");
+	tvm_destroy(&plain);
+	tvm_create_type(vm, KVM_X86_SW_PROTECTED_VM, 0);
+	tvcpu_create(&self->cpu, vm, 0);
+	tvcpu_long_mode(&self->cpu, guest_swap);
+	self->mem = tvm_mem(SIZE);
+	self->fd = create_gmem(vm, SIZE, 0);
+	ASSERT_GE(self->fd, 0);
+	ASSERT_EQ(0, bind_slot(vm, SLOT, 0, GPA, SIZE, self->mem, self->fd, 0));
+	where = GPA;
+	value = 0;
+}
+
+FIXTURE_TEARDOWN(gmem)
+{
+	close(self->fd);
+	tvcpu_destroy(&self->cpu);
+	tvm_destroy(&self->vm);
+}
+
+TEST_F(gmem, two_sides_of_a_frame)
+{
+	int round;
+
+	self->mem[0] = 0x5a;
+	EXPECT_EQ(1, tvm_sync(&self->cpu));
+	EXPECT_EQ(0x5a, seen);
+	ASSERT_EQ(0, set_private(&self->vm, GPA, SIZE));
+	value = 0x900d;
+	EXPECT_EQ(1, tvm_sync(&self->cpu));
+	EXPECT_EQ(0, seen);
+	EXPECT_EQ(0x5a, self->mem[0]);
+	for (round = 1; round < 4; round++) {
+		value = 0;
+		ASSERT_EQ(0, set_attr(&self->vm, GPA, SIZE, 0));
+		EXPECT_EQ(1, tvm_sync(&self->cpu));
+		EXPECT_EQ(0x5a, seen);
+		/* one page of it is enough */
+		ASSERT_EQ(0, set_private(&self->vm, GPA, TVM_PAGE));
+		EXPECT_EQ(1, tvm_sync(&self->cpu));
+		EXPECT_EQ(0x900d, seen);
+	}
+	where = GPA + TVM_PAGE;
+	value = 0x77;
+	EXPECT_EQ(1, tvm_sync(&self->cpu));
+	EXPECT_EQ(0x77, self->mem[TVM_PAGE / 4]);
+}
+
+TEST_F(gmem, holes)
+{
+	ASSERT_EQ(0, set_private(&self->vm, GPA, SIZE));
+	value = 0x1234;
+	EXPECT_EQ(1, tvm_sync(&self->cpu));
+	where = GPA + 3 * TVM_PAGE;
+	EXPECT_EQ(1, tvm_sync(&self->cpu));
+	ASSERT_EQ(0, fallocate(self->fd, PUNCH, 0, TVM_PAGE));
+	EXPECT_EQ(1, tvm_sync(&self->cpu));
+	EXPECT_EQ(0x1234, seen);
+	where = GPA;
+	EXPECT_EQ(1, tvm_sync(&self->cpu));
+	EXPECT_EQ(0, seen);
+	ASSERT_EQ(0, fallocate(self->fd, PUNCH, 0, SIZE));
+	EXPECT_EQ(1, tvm_sync(&self->cpu));
+	EXPECT_EQ(0, seen);
+}
+
+/* The hypervisor reads and writes where the guest does. */
+TEST_F(gmem, hypervisor_access)
+{
+	ASSERT_EQ(0, set_private(&self->vm, GPA, SIZE));
+	ASSERT_EQ(1, tvcpu_msr(&self->cpu, 0x4b564d00, GPA));	/* wall clock */
+	EXPECT_EQ(0, self->mem[0]);
+	EXPECT_EQ(1, tvm_sync(&self->cpu));
+	EXPECT_EQ(2, seen);					/* its version */
+}
+
+static void expect_memory_fault(struct tvcpu *cpu, uint64_t gpa, uint64_t flags)
+{
+	long ret = tvm_run(cpu);
+
+	if (ret != -EFAULT || cpu->run->exit_reason != KVM_EXIT_MEMORY_FAULT ||
+	    TVM_MEMORY_FAULT(cpu->run)->gpa != gpa ||
+	    TVM_MEMORY_FAULT(cpu->run)->size != TVM_PAGE ||
+	    TVM_MEMORY_FAULT(cpu->run)->flags != flags)
+		tvm_die("KVM_RUN: %ld, exit %u, gpa %#llx flags %#llx", ret,
+			cpu->run->exit_reason, TVM_MEMORY_FAULT(cpu->run)->gpa,
+			TVM_MEMORY_FAULT(cpu->run)->flags);
+}
+
+TEST_F(gmem, nothing_private_there)
+{
+	ASSERT_EQ(0, tvm_slot(&self->vm, SLOT + 1, 0, GPA + SIZE, SIZE, tvm_mem(SIZE)));
+	ASSERT_EQ(0, set_private(&self->vm, GPA, 4 * SIZE));
+	/* a slot without a file, and no slot at all */
+	where = GPA + SIZE + TVM_PAGE;
+	expect_memory_fault(&self->cpu, where, KVM_MEMORY_EXIT_FLAG_PRIVATE);
+	where = GPA + 3 * SIZE;
+	ASSERT_EQ(0, set_attr(&self->vm, GPA + SIZE, SIZE, 0));
+	EXPECT_EQ(1, tvm_sync(&self->cpu));
+	expect_memory_fault(&self->cpu, where, KVM_MEMORY_EXIT_FLAG_PRIVATE);
+}
+
+/* The slot keeps what it is bound to; deleting it gives the range free. */
+TEST_F(gmem, lifetimes)
+{
+	int fd = dup(self->fd);
+
+	ASSERT_EQ(0, set_private(&self->vm, GPA, SIZE));
+	value = 0x42;
+	EXPECT_EQ(1, tvm_sync(&self->cpu));
+	close(self->fd);
+	ASSERT_EQ(-EEXIST, bind_slot(&self->vm, SLOT + 1, 0, GPA + SIZE, SIZE, self->mem, fd, 0));
+	ASSERT_EQ(0, tvm_slot(&self->vm, SLOT, 0, GPA, 0, NULL));
+	expect_memory_fault(&self->cpu, GPA, KVM_MEMORY_EXIT_FLAG_PRIVATE);
+	/* at another address, from another offset: what was written is there */
+	ASSERT_EQ(0, bind_slot(&self->vm, SLOT, 0, GPA - TVM_PAGE, SIZE, self->mem, fd, 0));
+	ASSERT_EQ(0, set_private(&self->vm, GPA - TVM_PAGE, SIZE));
+	EXPECT_EQ(1, tvm_sync(&self->cpu));
+	EXPECT_EQ(0, seen);
+	where = GPA - TVM_PAGE;
+	EXPECT_EQ(1, tvm_sync(&self->cpu));
+	EXPECT_EQ(0x42, seen);
+	self->fd = fd;
+}
+
+TEST_F(gmem, bad_binding)
+{
+	struct tvm *vm = &self->vm, other;
+	uint64_t gpa = GPA + 16 * SIZE;
+	int fd = create_gmem(vm, SIZE, 0), memfd = memfd_create("x", 0), theirs;
+
+	ASSERT_EQ(0, ftruncate(memfd, SIZE));
+	EXPECT_EQ(-EINVAL, bind_slot(vm, SLOT + 1, 0, gpa, SIZE, self->mem, memfd, 0));
+	EXPECT_EQ(-EINVAL, bind_slot(vm, SLOT + 1, 0, gpa, SIZE, self->mem, vm->fd, 0));
+	EXPECT_EQ(-EBADF, bind_slot(vm, SLOT + 1, 0, gpa, SIZE, self->mem, 999, 0));
+	EXPECT_EQ(-EINVAL, bind_slot(vm, SLOT + 1, 0, gpa, SIZE, self->mem, fd, 1));
+	EXPECT_EQ(-EINVAL, bind_slot(vm, SLOT + 1, 0, gpa, SIZE, self->mem, fd, TVM_PAGE));
+	EXPECT_EQ(-EINVAL, bind_slot(vm, SLOT + 1, 0, gpa, SIZE, self->mem, fd, -TVM_PAGE));
+	EXPECT_EQ(-EINVAL, bind_slot(vm, SLOT + 1, 0, gpa, 2 * SIZE, self->mem, fd, 0));
+	EXPECT_EQ(-EINVAL, bind_slot(vm, SLOT + 1, KVM_MEM_READONLY, gpa, SIZE, self->mem, fd, 0));
+	EXPECT_EQ(-EINVAL, bind_slot(vm, SLOT + 1, KVM_MEM_LOG_DIRTY_PAGES, gpa, SIZE, self->mem,
+				     fd, 0));
+	/* immutable: neither flags nor place */
+	EXPECT_EQ(-EINVAL, tvm_slot(vm, SLOT, 0, GPA, SIZE, self->mem));
+	EXPECT_EQ(-EINVAL, bind_slot(vm, SLOT, 0, gpa, SIZE, self->mem, self->fd, 0));
+	tvm_create(&other, TVM_BARE);
+	theirs = create_gmem(&other, SIZE, 0);
+	EXPECT_GE(theirs, 0);
+	EXPECT_EQ(-EINVAL, bind_slot(vm, SLOT + 1, 0, gpa, SIZE, self->mem, theirs, 0));
+	/* and a VM of the default type has no private memory */
+	EXPECT_EQ(-EINVAL, bind_slot(&other, 0, 0, gpa, SIZE, self->mem, theirs, 0));
+	EXPECT_EQ(-EINVAL, set_private(&other, GPA, SIZE));
+	EXPECT_EQ(0, bind_slot(vm, SLOT + 1, 0, gpa, SIZE, self->mem, fd, 0));
+}
+
+TEST_F(gmem, bad_file_use)
+{
+	struct tvm *vm = &self->vm;
+	struct stat st;
+	char c = 0;
+	int bit;
+
+	EXPECT_EQ(-EINVAL, create_gmem(vm, 0, 0));
+	EXPECT_EQ(-EINVAL, create_gmem(vm, TVM_PAGE + 1, 0));
+	EXPECT_EQ(-EINVAL, create_gmem(vm, 1ULL << 63, 0));
+	for (bit = 0; bit < 64; bit++)
+		EXPECT_EQ(-EINVAL, create_gmem(vm, TVM_PAGE, 1ULL << bit));
+	EXPECT_EQ(-1, read(self->fd, &c, 1));
+	EXPECT_EQ(-1, pwrite(self->fd, &c, 1, 0));
+	EXPECT_EQ(MAP_FAILED, mmap(NULL, SIZE, PROT_READ, MAP_SHARED, self->fd, 0));
+	EXPECT_EQ(-1, ftruncate(self->fd, 2 * SIZE));
+	ASSERT_EQ(0, fstat(self->fd, &st));
+	EXPECT_EQ(SIZE, st.st_size);
+	EXPECT_EQ(-1, fallocate(self->fd, 0, 0, SIZE));
+	EXPECT_EQ(-1, fallocate(self->fd, FALLOC_FL_KEEP_SIZE, 0, 2 * SIZE));
+	EXPECT_EQ(-1, fallocate(self->fd, PUNCH, 1, TVM_PAGE));
+	EXPECT_EQ(0, fallocate(self->fd, PUNCH, SIZE, TVM_PAGE));
+	EXPECT_EQ(0, fallocate(self->fd, FALLOC_FL_KEEP_SIZE, 0, SIZE));
+}
+
+TEST_F(gmem, bad_attributes)
+{
+	struct kvm_memory_attributes a = { .address = GPA, .size = SIZE, .flags = 1 };
+	struct tvm *vm = &self->vm;
+
+	EXPECT_EQ(-EINVAL, tvm_ioctl_p(vm->fd, KVM_SET_MEMORY_ATTRIBUTES, &a));
+	EXPECT_EQ(-EINVAL, set_attr(vm, GPA, SIZE, 1));
+	EXPECT_EQ(-EINVAL, set_attr(vm, GPA, SIZE, ~0ULL));
+	EXPECT_EQ(-EINVAL, set_private(vm, GPA + 1, SIZE));
+	EXPECT_EQ(-EINVAL, set_private(vm, GPA, SIZE + 1));
+	EXPECT_EQ(-EINVAL, set_private(vm, GPA, 0));
+	EXPECT_EQ(-EINVAL, set_private(vm, -TVM_PAGE, 2 * TVM_PAGE));
+	EXPECT_EQ(-EFAULT, tvm_ioctl(vm->fd, KVM_SET_MEMORY_ATTRIBUTES, 0x10));
+	/* all there is, in one call */
+	EXPECT_EQ(0, set_private(vm, 1ULL << 40, -(1ULL << 41)));
+}
+
+TEST_HARNESS_MAIN
