@@ -217,6 +217,8 @@ TEST_F(ring, forged_entries)
 	unsigned int i;
 	long n;
 
+	if (tvm_is_kvm())
+		SKIP(return, "stock KVM trusts the flags and warns later");
 	first = 0;
 	count = 16;
 	EXPECT_EQ(1, tvm_sync(&self->cpu));
@@ -302,7 +304,9 @@ TEST(enable_bad)
 	tvcpu_create(&cpu, &vm, 0);
 	EXPECT_EQ(-EINVAL, enable_ring(&vm, max));
 	EXPECT_EQ(-EINVAL, tvm_ioctl(vm.fd, KVM_RESET_DIRTY_RINGS, 0));
-	EXPECT_EQ(MAP_FAILED, map_ring(&cpu, TVM_PAGE, PROT_READ, MAP_SHARED));
+	/* stock KVM maps what then faults */
+	if (!tvm_is_kvm())
+		EXPECT_EQ(MAP_FAILED, map_ring(&cpu, TVM_PAGE, PROT_READ, MAP_SHARED));
 }
 
 TEST_HARNESS_MAIN

@@ -181,7 +181,8 @@ TEST(unmapped_host_memory)
 	ASSERT_EQ(0, tvm_slot(&vm, SLOT, 0, GPA, SIZE, mem));
 	where = GPA + TVM_PAGE;
 	EXPECT_EQ(-EFAULT, tvm_run(&cpu));
-	if (tvm_cap(&vm, KVM_CAP_MEMORY_FAULT_INFO)) {
+	/* documented, but stock 6.12 fills it for private memory only */
+	if (!tvm_is_kvm() && tvm_cap(&vm, KVM_CAP_MEMORY_FAULT_INFO)) {
 		EXPECT_EQ(KVM_EXIT_MEMORY_FAULT, cpu.run->exit_reason);
 		EXPECT_EQ(0, TVM_MEMORY_FAULT(cpu.run)->flags);
 		EXPECT_EQ(GPA + TVM_PAGE, TVM_MEMORY_FAULT(cpu.run)->gpa);
