@@ -33,7 +33,7 @@ function judge(id,    got, kind) {
 	else if (kind != want[id])
 		tell(0, what[id] ": expected " want[id] ", got " got)
 	else if (kind == "fail")
-		printf "not ok %d - %s # TODO %s\n", ++told, what[id], reason[id]
+		printf "not ok %d - %s # TODO %s\n# %s\n", ++told, what[id], reason[id], got
 	else if (kind == "skip" || kind == "omit")
 		tell(1, what[id] " # SKIP " (kind == "omit" ? "not run: " : "") reason[id])
 	else
