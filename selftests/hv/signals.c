@@ -128,6 +128,45 @@ static long set_mask(struct tvcpu *cpu, const sigset_t *set, uint32_t len)
 	return tvm_ioctl_p(cpu->fd, KVM_SET_SIGNAL_MASK, &mask);
 }
 
+static volatile unsigned int delivered;
+
+static void on_vector(struct g_frame *frame)
+{
+	delivered++;
+}
+
+/*
+ * Armed for an entry that a signal then prevented, and withdrawn by user space: as QEMU's loadvm
+ * does to whatever was on its way. It must not arrive.
+ */
+TEST_F(sig, withdrawn_event)
+{
+	struct kvm_vcpu_events events;
+	sigset_t block, none;
+
+	tvcpu_long_mode(&self->cpu, guest_sync_loop);
+	g_handlers[0x40] = on_vector;
+	sigemptyset(&none);
+	sigemptyset(&block);
+	sigaddset(&block, SIGUSR1);
+	sigprocmask(SIG_BLOCK, &block, NULL);
+	ASSERT_EQ(0, set_mask(&self->cpu, &none, 8));
+	EXPECT_EQ(2, tvm_sync(&self->cpu));
+	ASSERT_EQ(0, tvm_ioctl_p(self->cpu.fd, KVM_GET_VCPU_EVENTS, &events));
+	events.interrupt.injected = 1;
+	events.interrupt.nr = 0x40;
+	ASSERT_EQ(0, tvm_ioctl_p(self->cpu.fd, KVM_SET_VCPU_EVENTS, &events));
+	raise(SIGUSR1);
+	EXPECT_EQ(-EINTR, tvm_run(&self->cpu));
+	sigprocmask(SIG_UNBLOCK, &block, NULL);
+	EXPECT_EQ(0, delivered);
+	events.interrupt.injected = 0;
+	ASSERT_EQ(0, tvm_ioctl_p(self->cpu.fd, KVM_SET_VCPU_EVENTS, &events));
+	EXPECT_EQ(2, tvm_sync(&self->cpu));
+	EXPECT_EQ(2, tvm_sync(&self->cpu));
+	EXPECT_EQ(0, delivered);
+}
+
 /* Blocked for the thread, open while the guest runs: EINTR, and the handler did not run. */
 TEST_F(sig, mask_opens_for_the_guest)
 {

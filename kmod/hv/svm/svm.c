@@ -149,6 +149,15 @@ static void enter_with_spec_ctrl(struct hv_svm *svm)
 		switch_msr(MSR_IA32_SPEC_CTRL, guest, host);
 }
 
+/* The event that was programmed for an entry that did not happen may be gone since. */
+static void recheck_injection(struct hv_svm *svm)
+{
+	const struct hv_events *ev = &svm->vcpu.events;
+
+	if (!ev->exception.injected && !ev->nmi_injected && !ev->interrupt.injected)
+		svm->vmcb->control.event_inj = 0;
+}
+
 static bool svm_enter(struct hv_vcpu *vcpu)
 {
 	struct hv_svm *svm = to_svm(vcpu);
@@ -156,6 +165,8 @@ static bool svm_enter(struct hv_vcpu *vcpu)
 
 	svm_flush_regs(vcpu);
 	svm_take_asid(svm);
+	if (unlikely(svm->vmcb->control.event_inj))
+		recheck_injection(svm);
 	if (vcpu->debug.want)
 		svm->vmcb->save.dr6 = vcpu->debug.dr6;
 	/* RDTSCP and RDPID read the host's register, which is its CPU number. */
