@@ -363,6 +363,13 @@ static int pic_read(struct hv_vcpu *vcpu, struct hv_iodev *dev, u64 port,
 	unsigned long flags;
 	u8 result;
 
+	memset(val, 0, len);
+	/* The mask is one byte, and reading it changes nothing unless a poll is due. */
+	if ((port & 1) && (port & ~1ULL) != HV_PIC_ELCR &&
+	    !READ_ONCE(pic->chip[which_chip(port)].poll)) {
+		*(u8 *)val = READ_ONCE(pic->chip[which_chip(port)].imr);
+		return 0;
+	}
 	spin_lock_irqsave(&pic->lock, flags);
 	if ((port & ~1ULL) == HV_PIC_ELCR) {
 		result = pic->chip[port & 1].elcr;
@@ -372,7 +379,6 @@ static int pic_read(struct hv_vcpu *vcpu, struct hv_iodev *dev, u64 port,
 	}
 	spin_unlock_irqrestore(&pic->lock, flags);
 	pic_effects_apply(pic, &fx);
-	memset(val, 0, len);
 	*(u8 *)val = result;
 	return 0;
 }
