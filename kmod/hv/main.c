@@ -104,6 +104,7 @@ static int choose_back_end(void)
 		ret = back_ends[i]->probe(&hv_caps);
 		if (!ret) {
 			hv_ops = back_ends[i];
+			hv_run_init();
 			return 0;
 		}
 		if (ret != -ENODEV)

@@ -9,6 +9,7 @@
  */
 #include <linux/hw_breakpoint.h>
 #include <linux/sched/signal.h>
+#include <linux/static_call.h>
 #include <asm/debugreg.h>
 
 #include "compat/compat.h"
@@ -24,6 +25,17 @@
 #include "x86/fpu.h"
 #include "x86/regs.h"
 #include "x86/sync_regs.h"
+
+/* On every exit: calls through a table would each pass a retpoline. */
+DEFINE_STATIC_CALL_NULL(hv_enter, *hv_ops->enter);
+DEFINE_STATIC_CALL_NULL(hv_handle_exit, *hv_ops->handle_exit);
+
+/* The back end is chosen, and no vCPU is there yet. */
+void hv_run_init(void)
+{
+	static_call_update(hv_enter, hv_ops->enter);
+	static_call_update(hv_handle_exit, hv_ops->handle_exit);
+}
 
 static int interrupted(struct hv_vcpu *vcpu)
 {
@@ -115,7 +127,7 @@ static int enter_guest(struct hv_vcpu *vcpu)
 
 	/* Ticks taken below, when interrupts come on, are the guest's time. */
 	current->flags |= PF_VCPU;
-	hv_ops->enter(vcpu);
+	static_call(hv_enter)(vcpu);
 	put_debug_registers(vcpu);
 	if (unlikely(vcpu->fpu.special))
 		hv_fpu_exit(vcpu);
@@ -124,7 +136,7 @@ static int enter_guest(struct hv_vcpu *vcpu)
 	local_irq_enable();
 	current->flags &= ~PF_VCPU;
 	preempt_enable();
-	return hv_ops->handle_exit(vcpu);
+	return static_call(hv_handle_exit)(vcpu);
 }
 
 /* Without a PIC or LAPIC here, user space waits for a moment when it can inject. */

@@ -231,6 +231,7 @@ void hv_vcpu_wake(struct hv_vcpu *vcpu);
 /* The NMI line: at most two wait. Any context. */
 void hv_vcpu_nmi(struct hv_vcpu *vcpu);
 
+void hv_run_init(void);				/* once, when hv_ops is set */
 int hv_vcpu_run(struct hv_vcpu *vcpu);		/* KVM_RUN; core/run.c */
 /* HLT was executed (rip already advanced): block, or exit without in-kernel irqchip. */
 int hv_vcpu_halt(struct hv_vcpu *vcpu);

@@ -297,6 +297,15 @@ static int handle_by_table(struct hv_vmx *vmx, u32 reason)
 	return handler(vmx);
 }
 
+/* Apart, or every exit would save the registers that it uses. */
+static noinline void trace_exit(struct hv_vmx *vmx)
+{
+	struct hv_vcpu *vcpu = &vmx->vcpu;
+
+	trace_vellum_exit(vcpu->id, vmx->exit_reason, hv_rip(vcpu),
+			  vmcs_readl(EXIT_QUALIFICATION));
+}
+
 int vmx_handle_exit(struct hv_vcpu *vcpu)
 {
 	struct hv_vmx *vmx = to_vmx(vcpu);
@@ -305,7 +314,7 @@ int vmx_handle_exit(struct hv_vcpu *vcpu)
 	if (unlikely(vmx->entry_failed))
 		return fail_entry(vmx);
 	if (trace_vellum_exit_enabled())
-		trace_vellum_exit(vcpu->id, reason, hv_rip(vcpu), vmcs_readl(EXIT_QUALIFICATION));
+		trace_exit(vmx);
 	if (static_branch_unlikely(&vmx_l1d_needed) &&
 	    (reason >= 64 || !(TOUCHES_NO_SECRETS & BIT_ULL(reason))))
 		vmx->flush_l1d = true;

@@ -154,7 +154,7 @@ static void answer(struct hv_vcpu *vcpu, u32 eax, u32 ebx, u32 ecx, u32 edx)
 	vcpu->gpr[HV_RDX] = edx;
 }
 
-static noinline void answer_slow(struct hv_vcpu *vcpu, u32 eax, u32 ecx)
+static void answer_slow(struct hv_vcpu *vcpu, u32 eax, u32 ecx)
 {
 	struct hv_cpuid *cpuid = vcpu->cpuid;
 	u32 function = eax, index = ecx, ebx, edx;
@@ -169,18 +169,24 @@ static noinline void answer_slow(struct hv_vcpu *vcpu, u32 eax, u32 ecx)
 	cpuid->last = hv_cpuid_find(cpuid, function, index);
 }
 
+/* Not the leaf of last time, or CPUID may fault. */
+static noinline int handle_cpuid_slow(struct hv_vcpu *vcpu, unsigned int len)
+{
+	if ((vcpu->msr.misc_features & MSR_MISC_FEATURES_ENABLES_CPUID_FAULT) && hv_cpl(vcpu))
+		return hv_inject_gp(vcpu);
+	answer_slow(vcpu, vcpu->gpr[HV_RAX], vcpu->gpr[HV_RCX]);
+	return hv_skip_insn(vcpu, len);
+}
+
 int hv_handle_cpuid(struct hv_vcpu *vcpu, unsigned int len)
 {
 	const struct kvm_cpuid_entry2 *e = vcpu->cpuid->last;
-	u32 eax = vcpu->gpr[HV_RAX], ecx = vcpu->gpr[HV_RCX];
 
-	if (unlikely(vcpu->msr.misc_features & MSR_MISC_FEATURES_ENABLES_CPUID_FAULT) &&
-	    hv_cpl(vcpu))
-		return hv_inject_gp(vcpu);
-	if (likely(e && e->function == eax && has_subleaf(e, ecx)))
-		answer(vcpu, e->eax, e->ebx, e->ecx, e->edx);
-	else
-		answer_slow(vcpu, eax, ecx);
+	if (unlikely(!e || e->function != (u32)vcpu->gpr[HV_RAX] ||
+		     !has_subleaf(e, vcpu->gpr[HV_RCX]) ||
+		     vcpu->msr.misc_features & MSR_MISC_FEATURES_ENABLES_CPUID_FAULT))
+		return handle_cpuid_slow(vcpu, len);
+	answer(vcpu, e->eax, e->ebx, e->ecx, e->edx);
 	return hv_skip_insn(vcpu, len);
 }
 

@@ -39,7 +39,8 @@ static int single_step(struct hv_vcpu *vcpu)
 	return HV_RESUME;
 }
 
-int hv_skip_insn(struct hv_vcpu *vcpu, unsigned int len)
+/* What hv_skip_insn() did not find to be the ordinary case. */
+int hv_skip_insn_slow(struct hv_vcpu *vcpu, unsigned int len)
 {
 	u64 rip = hv_rip(vcpu), next = rip + len;
 

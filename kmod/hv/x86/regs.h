@@ -92,7 +92,20 @@ u64 hv_gpr_mode(struct hv_vcpu *vcpu, unsigned int n);
  * rip += len (wrapped to the mode), interrupt shadow cleared, single-step trap
  * queued if due: HV_RESUME or HV_USERSPACE
  */
-int hv_skip_insn(struct hv_vcpu *vcpu, unsigned int len);
+int hv_skip_insn_slow(struct hv_vcpu *vcpu, unsigned int len);
+
+static inline int hv_skip_insn(struct hv_vcpu *vcpu, unsigned int len)
+{
+	const unsigned long known = BIT(HV_REG_RIP) | BIT(HV_REG_RFLAGS);
+	u64 next = vcpu->rip + len;
+
+	if (unlikely((vcpu->avail & known) != known || vcpu->shadow ||
+		     (vcpu->rflags & X86_EFLAGS_TF) || (vcpu->rip ^ next) >> 32))
+		return hv_skip_insn_slow(vcpu, len);
+	vcpu->rip = next;
+	vcpu->dirty |= BIT(HV_REG_RIP);
+	return HV_RESUME;
+}
 
 /* ioctls; @vcpu loaded. 0 or -errno. The set_ ones validate all, then act. */
 void hv_regs_get(struct hv_vcpu *vcpu, struct kvm_regs *regs);

@@ -55,6 +55,7 @@ typedef s64 ktime_t;
 #define unlikely(x)		(x)
 #define READ_ONCE(x)		(*(const volatile __typeof__(x) *)&(x))
 #define WRITE_ONCE(x, v)	(*(volatile __typeof__(x) *)&(x) = (v))
+#define X86_EFLAGS_TF		0x100
 #define bitmap_zero(p, n)	memset(p, 0, (n) / 8)
 #define bitmap_empty(p, n)	(!((p)[0] | (p)[1] | (p)[2] | (p)[3]))	/* the only size: 256 */
 #define xchg(p, v)		__atomic_exchange_n(p, v, __ATOMIC_SEQ_CST)
