@@ -9,6 +9,8 @@
  */
 #include <getopt.h>
 #include <linux/kvm_para.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,8 +26,11 @@
 #define BELL_PORT	0x510		/* an ioeventfd */
 #define USER_PORT	0x520		/* a port of user space */
 #define IPI_VECTOR	0x50
+#define ANSWER_VECTOR	0x51
 #define SELF_IPI_MSR	X2APIC_MSR(APIC_SELF_IPI)
 #define EOI_MSR		X2APIC_MSR(APIC_EOI)
+#define ICR_MSR		X2APIC_MSR(APIC_ICR)
+#define ICR_TO(id)	((uint64_t)(id) << 32)
 #define FRESH_GPA	TVM_TEST_GPA
 
 static volatile uint32_t iterations;
@@ -104,6 +109,58 @@ static inline void self_ipi(void)
 	asm volatile("sti; nop; cli" : : : "memory");
 }
 
+/*
+ * A round trip between two vCPUs, each of which waits in HLT, so that one CPU of the machine is
+ * enough: what counts is two IPIs, two halts and two wake-ups.
+ */
+static volatile uint32_t asked, answered;
+static volatile int peer_ready;
+
+static void on_question(struct g_frame *frame)
+{
+	asked++;
+	g_wrmsr(EOI_MSR, 0);
+}
+
+static void on_answer(struct g_frame *frame)
+{
+	answered++;
+	g_wrmsr(EOI_MSR, 0);
+}
+
+static void guest_ipi_peer(void)
+{
+	uint32_t served = 0;
+
+	setup_x2apic();
+	g_handlers[IPI_VECTOR] = on_question;
+	g_handlers[ANSWER_VECTOR] = on_answer;
+	peer_ready = 1;
+	for (;;) {
+		while (asked == served)
+			g_sti_hlt();
+		served++;
+		g_wrmsr(ICR_MSR, ICR_TO(0) | ANSWER_VECTOR);
+	}
+}
+
+static void setup_ipi(void)
+{
+	while (!peer_ready)
+		g_irq_window();
+	g_wrmsr(MSR_IA32_APICBASE, g_rdmsr(MSR_IA32_APICBASE) | APICBASE_X2APIC);
+	g_wrmsr(X2APIC_MSR(APIC_SVR), APIC_SVR_ENABLE | 0xff);
+}
+
+static inline void round_trip(void)
+{
+	uint32_t before = answered;
+
+	g_wrmsr(ICR_MSR, ICR_TO(1) | IPI_VECTOR);
+	while (answered == before)
+		g_sti_hlt();
+}
+
 static volatile uint64_t cr0;
 
 static void setup_cr0(void)
@@ -143,6 +200,7 @@ GUEST(port_out, no_setup(), g_outb(0x21, 0xff))
 GUEST(lapic_mmio_read, g_apic_enable(), g_apic_read(APIC_ID))
 GUEST(lapic_mmio_write, g_apic_enable(), g_apic_write(APIC_TPR, 0))
 GUEST(x2apic_self_ipi, setup_x2apic(), self_ipi())
+GUEST(ipi, setup_ipi(), round_trip())
 GUEST(ept_fault, no_setup(), touch_fresh())
 GUEST(ioeventfd, no_setup(), g_outw(BELL_PORT, 1))
 GUEST(user_pio, no_setup(), g_outb(USER_PORT, 1))
@@ -165,6 +223,7 @@ static const struct bench_case {
 	{ "lapic_mmio_read", guest_lapic_mmio_read, TVM_IRQCHIP, 0 },
 	{ "lapic_mmio_write", guest_lapic_mmio_write, TVM_IRQCHIP, 0 },
 	{ "x2apic_self_ipi", guest_x2apic_self_ipi, TVM_IRQCHIP, 0 },
+	{ "ipi", guest_ipi, TVM_IRQCHIP, 0 },
 	{ "ept_fault", guest_ept_fault, TVM_IRQCHIP, 0 },
 	{ "ioeventfd", guest_ioeventfd, TVM_IRQCHIP, 0 },
 	{ "user_pio", guest_user_pio, TVM_IRQCHIP, KVM_EXIT_IO },
@@ -221,6 +280,52 @@ static void serve(struct tvcpu *cpu, uint32_t reason)
 	tvm_die("an exit nobody expects");
 }
 
+struct peer {
+	struct tvcpu cpu;
+	pthread_t thread;
+};
+
+static volatile int peer_stop;
+
+static void on_signal(int sig)
+{
+}
+
+static void *run_peer(void *arg)
+{
+	struct peer *peer = arg;
+
+	while (!peer_stop)
+		if (ioctl(peer->cpu.fd, KVM_RUN, 0) && errno != EINTR && errno != EAGAIN)
+			tvm_die("KVM_RUN of the peer: %s", strerror(errno));
+	return NULL;
+}
+
+static void start_peer(struct peer *peer, struct tvm *vm)
+{
+	struct kvm_mp_state mp = { .mp_state = KVM_MP_STATE_RUNNABLE };
+	struct sigaction action = { .sa_handler = on_signal };
+
+	tvcpu_create(&peer->cpu, vm, 1);
+	tvcpu_long_mode(&peer->cpu, guest_ipi_peer);
+	TVM_MUST(peer->cpu.fd, KVM_SET_MP_STATE, &mp);
+	sigaction(SIGUSR1, &action, NULL);
+	peer_stop = 0;
+	peer_ready = 0;
+	if (pthread_create(&peer->thread, NULL, run_peer, peer))
+		tvm_die("no thread for the peer");
+}
+
+/* It sleeps in HLT by now: the signal finds it there. */
+static void stop_peer(struct peer *peer)
+{
+	peer_stop = 1;
+	usleep(1000);
+	pthread_kill(peer->thread, SIGUSR1);
+	pthread_join(peer->thread, NULL);
+	tvcpu_destroy(&peer->cpu);
+}
+
 static int compare(const void *a, const void *b)
 {
 	const uint64_t *x = a, *y = b;
@@ -233,6 +338,7 @@ static void measure(const struct bench_case *c, uint32_t n)
 	void (*guest)(void) = c->guest;
 	uint64_t result[ROUNDS];
 	struct tvcpu cpu;
+	struct peer peer;
 	struct tvm vm;
 	int i;
 
@@ -244,6 +350,8 @@ static void measure(const struct bench_case *c, uint32_t n)
 		add_fresh_memory(&vm, n);
 	if (guest == guest_ioeventfd)
 		add_bell(&vm);
+	if (guest == guest_ipi)
+		start_peer(&peer, &vm);
 	for (i = 0; i < ROUNDS; i++) {
 		serve(&cpu, c->exit);
 		result[i] = ticks - empty_ticks;
@@ -251,6 +359,8 @@ static void measure(const struct bench_case *c, uint32_t n)
 	qsort(result, ROUNDS, sizeof(result[0]), compare);
 	printf("exit.%s %lu\n", c->name, (unsigned long)((result[ROUNDS / 2] + n / 2) / n));
 	fflush(stdout);
+	if (guest == guest_ipi)
+		stop_peer(&peer);
 	tvcpu_destroy(&cpu);
 	tvm_destroy(&vm);
 }
