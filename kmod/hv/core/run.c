@@ -314,6 +314,8 @@ static void after_run(struct hv_vcpu *vcpu)
 	struct kvm_run *run = vcpu->run;
 	u64 valid = READ_ONCE(run->kvm_valid_regs);
 
+	if (unlikely(vcpu->smm.active))
+		run->flags |= KVM_RUN_X86_SMM;
 	run->if_flag = !!(hv_rflags(vcpu) & X86_EFLAGS_IF);
 	run->cr8 = hv_cr8_read(vcpu);
 	run->apic_base = vcpu->msr.apic_base;

@@ -119,6 +119,15 @@ struct hv_poll {
 	u64 begin;			/* of the halt at hand */
 };
 
+/** struct hv_smm - system management mode (x86/smm.c) */
+struct hv_smm {
+	u32 base;			/* SMBASE */
+	bool active;
+	bool inside_nmi;		/* NMIs were masked when it began */
+	atomic_t pending;		/* any task: hv_vcpu_smi() */
+	u64 count;			/* SMIs since RESET */
+};
+
 /** struct hv_msr_state - MSRs that shared code keeps (x86/msr.c) */
 struct hv_msr_state {
 	u64 apic_base;
@@ -192,6 +201,7 @@ struct hv_vcpu {
 	struct hv_tsc tsc;
 	struct hv_pv pv;
 	struct hv_poll poll;
+	struct hv_smm smm;
 	struct hv_msr_state msr;
 	struct hv_cpuid *cpuid;		/* x86/cpuid.h; never NULL */
 	u8 maxphyaddr;

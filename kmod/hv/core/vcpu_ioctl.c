@@ -24,6 +24,7 @@
 #include "x86/mce.h"
 #include "x86/msr.h"
 #include "x86/regs.h"
+#include "x86/smm.h"
 #include "x86/tsc.h"
 
 static long get_regs(void *vcpu, void *arg)
@@ -262,6 +263,12 @@ static long nmi(void *vcpu, void *unused)
 	return 0;
 }
 
+static long smi(void *vcpu, void *unused)
+{
+	hv_vcpu_smi(vcpu);
+	return 0;
+}
+
 static long set_signal_mask(void *object, void *arg)
 {
 	struct kvm_signal_mask __user *u = (void __user *)arg;
@@ -379,6 +386,7 @@ static const struct hv_ioctl vcpu_ioctls[] = {
 	{ KVM_SET_SREGS2, HV_ARG_IN, set_sregs2 },
 	{ KVM_INTERRUPT, HV_ARG_IN, interrupt },
 	{ KVM_NMI, HV_ARG_VALUE, nmi },
+	{ KVM_SMI, HV_ARG_VALUE, smi },
 	{ KVM_GET_MSRS, HV_ARG_USER, get_msrs },
 	{ KVM_SET_MSRS, HV_ARG_USER, set_msrs },
 	{ KVM_SET_CPUID2, HV_ARG_USER, set_cpuid2 },

@@ -12,6 +12,7 @@
 #include "irqchip/apic_map.h"
 #include "irqchip/lapic_int.h"
 #include "x86/regs.h"
+#include "x86/smm.h"
 
 #define HV_ICR_SHORTHAND_SHIFT	18
 
@@ -43,6 +44,9 @@ static bool accept(struct hv_lapic *lapic, const struct hv_apic_msg *msg)
 	case APIC_DM_NMI:
 		hv_vcpu_nmi(lapic->vcpu);
 		return true;
+	case APIC_DM_SMI:
+		hv_vcpu_smi(lapic->vcpu);
+		return true;
 	case APIC_DM_INIT:
 		accept_init(lapic);
 		return true;
@@ -50,7 +54,7 @@ static bool accept(struct hv_lapic *lapic, const struct hv_apic_msg *msg)
 		accept_startup(lapic, msg->vector);
 		return true;
 	default:
-		/* no SMM; ExtINT is LINT0's; remote read is gone since the P6 */
+		/* ExtINT is LINT0's; remote read is gone since the P6 */
 		return false;
 	}
 }
@@ -214,6 +218,9 @@ void hv_lapic_events(struct hv_vcpu *vcpu)
 {
 	struct hv_lapic *lapic = vcpu->lapic;
 
+	/* System management mode holds INIT off until RSM. */
+	if (vcpu->smm.active)
+		return;
 	if (test_and_clear_bit(HV_APIC_INIT, &lapic->pending_events)) {
 		hv_vcpu_reset(vcpu, true);
 		vcpu->mp_state = is_bsp(vcpu) ? KVM_MP_STATE_RUNNABLE :

@@ -15,6 +15,7 @@
 #include "x86/fpu.h"
 #include "x86/msr.h"
 #include "x86/regs.h"
+#include "x86/smm.h"
 #include "x86/ud.h"
 
 /*
@@ -248,7 +249,7 @@ static const exit_handler handlers[] = {
 	[SVM_EXIT_MONITOR] = handle_mwait,
 	[SVM_EXIT_MWAIT] = handle_mwait,
 	[SVM_EXIT_INVLPGA] = handle_ud,
-	[SVM_EXIT_RSM] = handle_ud,
+	[SVM_EXIT_RSM] = hv_handle_rsm,
 	[SVM_EXIT_VMRUN] = handle_ud,
 	[SVM_EXIT_VMLOAD] = handle_ud,
 	[SVM_EXIT_VMSAVE] = handle_ud,

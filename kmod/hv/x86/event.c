@@ -10,6 +10,7 @@
 #include "x86/debug.h"
 #include "x86/event.h"
 #include "x86/regs.h"
+#include "x86/smm.h"
 
 #define HV_NMI_MAX	2	/* one being handled, one latched behind it */
 
@@ -253,6 +254,17 @@ static void interrupt_inject(struct hv_vcpu *vcpu, bool busy)
 	hv_ops->want_interrupt_window(vcpu, hv_irq_injectable(vcpu));
 }
 
+/* The window of an NMI is where an SMI that must wait is taken, too. true: SMM was entered. */
+static bool smi_inject(struct hv_vcpu *vcpu, bool busy)
+{
+	if (busy || hv_ops->get_interrupt_shadow(vcpu)) {
+		hv_ops->want_nmi_window(vcpu, true);
+		return false;
+	}
+	hv_smm_enter(vcpu);
+	return true;
+}
+
 void hv_events_inject(struct hv_vcpu *vcpu)
 {
 	bool busy = reinject(vcpu);
@@ -262,6 +274,9 @@ void hv_events_inject(struct hv_vcpu *vcpu)
 		exception_inject(vcpu);
 		busy = true;
 	}
+	/* An SMI comes between two instructions, before NMIs; its handler has both off. */
+	if (unlikely(hv_smi_pending(vcpu)) && smi_inject(vcpu, busy))
+		return;
 	/* The debugger steps through its own code, not through handlers. */
 	if (vcpu->debug.guest_debug & KVM_GUESTDBG_BLOCKIRQ)
 		return;
@@ -274,7 +289,7 @@ bool hv_event_pending(struct hv_vcpu *vcpu)
 	const struct hv_events *ev = &vcpu->events;
 
 	if (ev->exception.pending || ev->exception.injected || ev->nmi_injected ||
-	    ev->interrupt.injected)
+	    ev->interrupt.injected || hv_smi_pending(vcpu))
 		return true;
 	return (ev->nmi_pending || atomic_read(&ev->nmi_queued)) && !hv_ops->get_nmi_mask(vcpu);
 }

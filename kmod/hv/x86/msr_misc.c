@@ -42,7 +42,6 @@ static const struct msr_range quiet[] = {		/* ascending */
 	{ 0x17, 0x17 },				/* platform id */
 	{ MSR_IA32_EBL_CR_POWERON, MSR_IA32_EBL_CR_POWERON },
 	{ MSR_EBC_FREQUENCY_ID, MSR_EBC_FREQUENCY_ID },
-	{ MSR_SMI_COUNT, MSR_SMI_COUNT },
 	{ MSR_IA32_UCODE_WRITE, MSR_IA32_UCODE_WRITE },
 	{ MSR_IA32_PERFCTR0, MSR_IA32_PERFCTR1 },
 	{ MSR_PKG_CST_CONFIG_CONTROL, MSR_PKG_CST_CONFIG_CONTROL },
@@ -158,6 +157,8 @@ static bool guest_has(const struct hv_vcpu *vcpu, u32 msr)
 		return hv_cpuid_has(vcpu, HV_F_ARCH_CAPABILITIES);
 	case MSR_IA32_XSS:
 		return hv_cpuid_has(vcpu, HV_F_XSAVES);
+	case MSR_IA32_SMBASE:
+		return vcpu->smm.active;
 	case MSR_PLATFORM_INFO:
 		return !vcpu->vm->platform_info_hidden;
 	case MSR_KVM_WALL_CLOCK:
@@ -178,6 +179,12 @@ static bool guest_has(const struct hv_vcpu *vcpu, u32 msr)
 static int fixed_read(struct hv_vcpu *vcpu, u32 msr, u64 *value)
 {
 	switch (msr) {
+	case MSR_IA32_SMBASE:
+		*value = vcpu->smm.base;
+		return 0;
+	case MSR_SMI_COUNT:
+		*value = vcpu->smm.count;
+		return 0;
 	case MSR_KVM_WALL_CLOCK:
 	case MSR_KVM_WALL_CLOCK_NEW:
 		*value = vcpu->vm->clock.wall_clock_gpa;
@@ -272,6 +279,18 @@ static int poll_control_write(struct hv_vcpu *vcpu, u64 value)
 	return 0;
 }
 
+/* A guest moves SMBASE in its save area; here user space restores it. */
+static int smm_write(struct hv_vcpu *vcpu, u32 msr, u64 value, bool host)
+{
+	if (!host || (msr == MSR_IA32_SMBASE && value >> 32))
+		return HV_MSR_INVALID;
+	if (msr == MSR_IA32_SMBASE)
+		vcpu->smm.base = value;
+	else
+		vcpu->smm.count = value;
+	return HV_MSR_OK;
+}
+
 static int paravirtual_write(struct hv_vcpu *vcpu, u32 msr, u64 value)
 {
 	switch (msr) {
@@ -333,6 +352,9 @@ static int special_write(struct hv_vcpu *vcpu, u32 msr, u64 value, bool host)
 		if (host)
 			vcpu->msr.platform_info = value;
 		return !host;
+	case MSR_IA32_SMBASE:
+	case MSR_SMI_COUNT:
+		return smm_write(vcpu, msr, value, host);
 	case MSR_MISC_FEATURES_ENABLES:
 		return misc_features_write(vcpu, value, host);
 	case MSR_IA32_ARCH_CAPABILITIES:

@@ -80,13 +80,6 @@ void hv_regs_get(struct hv_vcpu *vcpu, struct kvm_regs *regs)
 	regs->rflags = hv_rflags(vcpu);
 }
 
-/* Bits that exist; the others read as zero (SDM volume 1, "EFLAGS Register"). */
-#define RFLAGS_KNOWN (X86_EFLAGS_CF | X86_EFLAGS_PF | X86_EFLAGS_AF | X86_EFLAGS_ZF |	\
-		      X86_EFLAGS_SF | X86_EFLAGS_TF | X86_EFLAGS_IF | X86_EFLAGS_DF |	\
-		      X86_EFLAGS_OF | X86_EFLAGS_IOPL | X86_EFLAGS_NT | X86_EFLAGS_RF |	\
-		      X86_EFLAGS_VM | X86_EFLAGS_AC | X86_EFLAGS_VIF | X86_EFLAGS_VIP |	\
-		      X86_EFLAGS_ID)
-
 int hv_regs_set(struct hv_vcpu *vcpu, const struct kvm_regs *regs)
 {
 	vcpu->gpr[HV_RAX] = regs->rax;
@@ -106,7 +99,7 @@ int hv_regs_set(struct hv_vcpu *vcpu, const struct kvm_regs *regs)
 	vcpu->gpr[HV_R14] = regs->r14;
 	vcpu->gpr[HV_R15] = regs->r15;
 	hv_set_rip(vcpu, regs->rip);
-	hv_set_rflags(vcpu, (regs->rflags & RFLAGS_KNOWN) | X86_EFLAGS_FIXED);
+	hv_set_rflags(vcpu, (regs->rflags & HV_RFLAGS_KNOWN) | X86_EFLAGS_FIXED);
 	/* An exception of the instruction that was left behind no longer applies. */
 	vcpu->events.exception.pending = false;
 	hv_request(vcpu, HV_REQ_EVENT);

@@ -9,6 +9,13 @@
 #include "core/ops.h"
 #include "core/vcpu.h"
 
+/* Bits that exist; the others read as zero (SDM volume 1, "EFLAGS Register"). */
+#define HV_RFLAGS_KNOWN (X86_EFLAGS_CF | X86_EFLAGS_PF | X86_EFLAGS_AF | X86_EFLAGS_ZF |	\
+		      X86_EFLAGS_SF | X86_EFLAGS_TF | X86_EFLAGS_IF | X86_EFLAGS_DF |	\
+		      X86_EFLAGS_OF | X86_EFLAGS_IOPL | X86_EFLAGS_NT | X86_EFLAGS_RF |	\
+		      X86_EFLAGS_VM | X86_EFLAGS_AC | X86_EFLAGS_VIF | X86_EFLAGS_VIP |	\
+		      X86_EFLAGS_ID)
+
 static inline void hv_reg_need(struct hv_vcpu *vcpu, enum hv_reg reg)
 {
 	if (!(vcpu->avail & BIT(reg)))

@@ -12,6 +12,7 @@
 #include "x86/fpu.h"
 #include "x86/msr.h"
 #include "x86/regs.h"
+#include "x86/smm.h"
 
 #define RESET_CS_SELECTOR	0xf000
 #define RESET_CS_BASE		0xffff0000
@@ -102,8 +103,10 @@ static void debug_reset(struct hv_vcpu *vcpu)
 
 void hv_vcpu_reset(struct hv_vcpu *vcpu, bool init)
 {
-	if (!init)
+	if (!init) {
 		vcpu->cr0 = 0;
+		hv_smm_reset(vcpu);
+	}
 	general_reset(vcpu);
 	control_reset(vcpu, init);
 	segments_reset(vcpu);

@@ -11,6 +11,7 @@
 #include "x86/emulate.h"
 #include "x86/event.h"
 #include "x86/regs.h"
+#include "x86/smm.h"
 #include "x86/ud.h"
 #include "x86/walk.h"
 
@@ -51,6 +52,8 @@ int hv_handle_ud(struct hv_vcpu *vcpu)
 	case EMUL_CLASS_VMCALL:
 	case EMUL_CLASS_VMMCALL:
 		return other_hypercall(vcpu, insn->len);
+	case EMUL_CLASS_RSM:
+		return hv_handle_rsm(vcpu);
 	default:
 		return hv_inject_ud(vcpu);
 	}

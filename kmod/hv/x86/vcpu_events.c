@@ -6,6 +6,7 @@
 #include "irqchip/lapic.h"
 #include "x86/event.h"
 #include "x86/regs.h"
+#include "x86/smm.h"
 
 #define EVENTS_KNOWN (KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SIPI_VECTOR |	\
 		      KVM_VCPUEVENT_VALID_SHADOW | KVM_VCPUEVENT_VALID_SMM |		\
@@ -35,6 +36,16 @@ static void exception_get(struct hv_vcpu *vcpu, struct kvm_vcpu_events *out)
 	out->exception.error_code = ev->exception.error;
 }
 
+static void smi_get(struct hv_vcpu *vcpu, struct kvm_vcpu_events *out)
+{
+	out->smi.smm = vcpu->smm.active;
+	out->smi.pending = atomic_read(&vcpu->smm.pending);
+	out->smi.smm_inside_nmi = vcpu->smm.inside_nmi;
+	out->smi.latched_init = vcpu->smm.active && vcpu->lapic &&
+				test_bit(HV_APIC_INIT, &vcpu->lapic->pending_events);
+	out->flags |= KVM_VCPUEVENT_VALID_SMM;
+}
+
 void hv_vcpu_events_get(struct hv_vcpu *vcpu, struct kvm_vcpu_events *out)
 {
 	struct hv_events *ev = &vcpu->events;
@@ -49,6 +60,7 @@ void hv_vcpu_events_get(struct hv_vcpu *vcpu, struct kvm_vcpu_events *out)
 	out->nmi.injected = ev->nmi_injected;
 	out->nmi.pending = min_t(unsigned int, nmis, HV_NMI_MAX);
 	out->nmi.masked = hv_ops->get_nmi_mask(vcpu);
+	smi_get(vcpu, out);
 	if (vcpu->vm->triple_fault_event) {
 		out->triple_fault.pending = test_bit(HV_REQ_TRIPLE_FAULT, &vcpu->requests);
 		out->flags |= KVM_VCPUEVENT_VALID_TRIPLE_FAULT;
@@ -71,10 +83,6 @@ static bool exception_valid(const struct hv_vcpu *vcpu, const struct kvm_vcpu_ev
 static bool events_valid(const struct hv_vcpu *vcpu, const struct kvm_vcpu_events *in)
 {
 	if (in->flags & ~(u32)EVENTS_KNOWN)
-		return false;
-	/* There is no SMM here: KVM_CAP_X86_SMM is not offered. */
-	if ((in->flags & KVM_VCPUEVENT_VALID_SMM) &&
-	    (in->smi.smm || in->smi.pending || in->smi.smm_inside_nmi))
 		return false;
 	if ((in->flags & KVM_VCPUEVENT_VALID_TRIPLE_FAULT) && !vcpu->vm->triple_fault_event)
 		return false;
@@ -111,6 +119,19 @@ static void nmi_set(struct hv_vcpu *vcpu, const struct kvm_vcpu_events *in)
 	hv_ops->set_nmi_mask(vcpu, in->nmi.masked);
 }
 
+static void smi_set(struct hv_vcpu *vcpu, const struct kvm_vcpu_events *in)
+{
+	hv_smm_set_active(vcpu, in->smi.smm);
+	vcpu->smm.inside_nmi = in->smi.smm && in->smi.smm_inside_nmi;
+	atomic_set(&vcpu->smm.pending, !!in->smi.pending);
+	if (!in->smi.smm || !vcpu->lapic)
+		return;
+	if (in->smi.latched_init)
+		set_bit(HV_APIC_INIT, &vcpu->lapic->pending_events);
+	else
+		clear_bit(HV_APIC_INIT, &vcpu->lapic->pending_events);
+}
+
 static void triple_fault_set(struct hv_vcpu *vcpu, bool pending)
 {
 	if (pending)
@@ -134,6 +155,8 @@ int hv_vcpu_events_set(struct hv_vcpu *vcpu, const struct kvm_vcpu_events *in)
 	nmi_set(vcpu, in);
 	if ((in->flags & KVM_VCPUEVENT_VALID_SIPI_VECTOR) && vcpu->lapic)
 		vcpu->lapic->sipi_vector = in->sipi_vector;
+	if (in->flags & KVM_VCPUEVENT_VALID_SMM)
+		smi_set(vcpu, in);
 	if (in->flags & KVM_VCPUEVENT_VALID_TRIPLE_FAULT)
 		triple_fault_set(vcpu, in->triple_fault.pending);
 	hv_request(vcpu, HV_REQ_EVENT);

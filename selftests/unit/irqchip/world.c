@@ -113,6 +113,10 @@ void hv_vcpu_kick(struct hv_vcpu *vcpu)
 	wcpu(vcpu)->kicks++;
 }
 
+void hv_vcpu_smi(struct hv_vcpu *vcpu)
+{
+}
+
 void hv_vcpu_nmi(struct hv_vcpu *vcpu)
 {
 	wcpu(vcpu)->nmis++;

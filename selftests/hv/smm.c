@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Guards system management mode: an SMI by ioctl, IPI and vcpu_events runs the handler at SMBASE
+ * with the documented registers, RSM brings back the interrupted ones (also what the handler changed
+ * in the save area), NMIs wait, the state can be saved and restored inside the handler, and RSM
+ * outside of it, a bad save area and missing SMRAM harm nobody but the guest.
+ */
+#include "kselftest_harness.h"
+#include "tvm.h"
+
+#define SMBASE		0x200000UL
+#define HANDLER		(SMBASE + 0x8000)
+#define SAVE_AREA	(SMBASE + 0xfe00)
+#define SAVE_REVISION	0xfc
+#define SAVE_SMBASE	0x100
+#define SAVE_CR0	0x158
+#define SAVE_RIP	0x178
+#define SAVE_RBX	(0x1f8 - 3 * 8)
+#define MSR_IA32_SMBASE	0x9e
+#define MSR_SMI_COUNT	0x34
+#define SMM_PORT	0x7f
+#define AS_SMM		1
+
+/* mov $0xfe, %al; out %al, $SMM_PORT; rsm */
+static const uint8_t handler[] = { 0xb0, 0xfe, 0xe6, SMM_PORT, 0x0f, 0xaa };
+
+static volatile uint64_t rbx_seen;
+static volatile unsigned int ud_faults, nmis;
+
+static void skip_rsm(struct g_frame *frame)
+{
+	ud_faults++;
+	frame->rip += 2;
+}
+
+static void count_nmi(struct g_frame *frame)
+{
+	nmis++;
+}
+
+static void guest_loop(void)
+{
+	uint64_t rbx = 0x1122334455667788;
+
+	g_handlers[UD_VECTOR] = skip_rsm;
+	g_handlers[2] = count_nmi;
+	for (;;) {
+		asm volatile("outl %%eax, %w1" : "+b"(rbx) : "d"(G_PORT_SYNC), "a"(1));
+		rbx_seen = rbx;
+	}
+}
+
+static void guest_rsm(void)
+{
+	g_handlers[UD_VECTOR] = skip_rsm;
+	asm volatile(".byte 0x0f, 0xaa");
+	g_sync(1);
+}
+
+static void guest_ipi(void)
+{
+	g_apic_enable();
+	g_apic_write(APIC_ICR, 0x40000 | 0x4000 | 0x200);	/* self, assert, SMI */
+	g_sync(1);
+}
+
+FIXTURE(smm) {
+	struct tvm vm;
+	struct tvcpu cpu;
+	uint8_t *smram;
+};
+
+FIXTURE_SETUP(smm)
+{
+	tvm_start(&self->vm, &self->cpu, TVM_IRQCHIP, guest_loop);
+	self->smram = tvm_mem(0x10000);
+	memcpy(self->smram + 0x8000, handler, sizeof(handler));
+	ASSERT_EQ(0, tvm_slot(&self->vm, AS_SMM << 16, 0, SMBASE, 0x10000, self->smram));
+	ASSERT_EQ(1, tvcpu_msr(&self->cpu, MSR_IA32_SMBASE, SMBASE));
+}
+
+FIXTURE_TEARDOWN(smm)
+{
+	tvcpu_destroy(&self->cpu);
+	tvm_destroy(&self->vm);
+}
+
+static void expect_in_smm(struct tvcpu *cpu)
+{
+	tvm_expect_exit(cpu, KVM_EXIT_IO);
+	if (cpu->run->io.port == SMM_PORT && (cpu->run->flags & KVM_RUN_X86_SMM))
+		return;
+	tvm_dump(cpu);
+	tvm_die("flags %#x: not the SMI handler", cpu->run->flags);
+}
+
+static uint64_t saved(uint8_t *smram, unsigned int off)
+{
+	return *(uint64_t *)(smram + 0xfe00 + off);
+}
+
+TEST_F(smm, enter_and_leave)
+{
+	struct kvm_vcpu_events ev;
+	struct kvm_sregs sregs;
+	struct kvm_regs before, regs;
+
+	EXPECT_EQ(1, tvm_cap(&self->vm, KVM_CAP_X86_SMM));
+	EXPECT_EQ(1, tvm_sync(&self->cpu));
+	tvcpu_get_regs(&self->cpu, &before);
+	ASSERT_EQ(0, tvm_ioctl(self->cpu.fd, KVM_SMI, 0));
+	expect_in_smm(&self->cpu);
+	tvcpu_get_sregs(&self->cpu, &sregs);
+	EXPECT_EQ(SMBASE, sregs.cs.base);
+	EXPECT_EQ((SMBASE >> 4) & 0xffff, sregs.cs.selector);
+	EXPECT_EQ(0xffffffff, sregs.ds.limit);
+	EXPECT_EQ(0, sregs.cr0 & (X86_CR0_PE | X86_CR0_PG));
+	EXPECT_EQ(0, sregs.cr4);
+	EXPECT_EQ(0, sregs.efer);
+	tvcpu_get_regs(&self->cpu, &regs);
+	EXPECT_EQ(0x8004, regs.rip);
+	TVM_MUST(self->cpu.fd, KVM_GET_VCPU_EVENTS, &ev);
+	EXPECT_TRUE(ev.flags & KVM_VCPUEVENT_VALID_SMM);
+	EXPECT_EQ(1, ev.smi.smm);
+	EXPECT_EQ(0, ev.smi.pending);
+	EXPECT_EQ(1, ev.nmi.masked);
+	EXPECT_EQ(before.rip, saved(self->smram, SAVE_RIP));
+	EXPECT_EQ(before.rbx, saved(self->smram, SAVE_RBX));
+	EXPECT_EQ(0x20064, (uint32_t)saved(self->smram, SAVE_REVISION));
+	EXPECT_EQ(1, tvm_sync(&self->cpu));
+	EXPECT_EQ(0, self->cpu.run->flags & KVM_RUN_X86_SMM);
+	EXPECT_EQ(0x1122334455667788, rbx_seen);
+	EXPECT_EQ(1, tvcpu_get_msr(&self->cpu, MSR_SMI_COUNT));
+	tvcpu_get_sregs(&self->cpu, &sregs);
+	EXPECT_TRUE(sregs.efer & EFER_LMA);
+}
+
+/* The handler's changes of the save area are what the guest goes on with, SMBASE among them. */
+TEST_F(smm, changed_save_area)
+{
+	EXPECT_EQ(1, tvm_sync(&self->cpu));
+	ASSERT_EQ(0, tvm_ioctl(self->cpu.fd, KVM_SMI, 0));
+	expect_in_smm(&self->cpu);
+	*(uint64_t *)(self->smram + 0xfe00 + SAVE_RBX) = 42;
+	*(uint32_t *)(self->smram + 0xfe00 + SAVE_SMBASE) = SMBASE + 0x1000;
+	EXPECT_EQ(1, tvm_sync(&self->cpu));
+	EXPECT_EQ(42, rbx_seen);
+	EXPECT_EQ(SMBASE + 0x1000, tvcpu_get_msr(&self->cpu, MSR_IA32_SMBASE));
+}
+
+TEST_F(smm, ipi_to_self)
+{
+	tvcpu_long_mode(&self->cpu, guest_ipi);
+	expect_in_smm(&self->cpu);
+	EXPECT_EQ(1, tvm_sync(&self->cpu));
+}
+
+TEST_F(smm, nmi_waits)
+{
+	EXPECT_EQ(1, tvm_sync(&self->cpu));
+	ASSERT_EQ(0, tvm_ioctl(self->cpu.fd, KVM_SMI, 0));
+	expect_in_smm(&self->cpu);
+	ASSERT_EQ(0, tvm_ioctl(self->cpu.fd, KVM_NMI, 0));
+	EXPECT_EQ(1, tvm_sync(&self->cpu));
+	EXPECT_EQ(1, nmis);
+}
+
+/* A second SMI in the handler is latched and comes right after RSM. */
+TEST_F(smm, smi_in_smm)
+{
+	EXPECT_EQ(1, tvm_sync(&self->cpu));
+	ASSERT_EQ(0, tvm_ioctl(self->cpu.fd, KVM_SMI, 0));
+	expect_in_smm(&self->cpu);
+	ASSERT_EQ(0, tvm_ioctl(self->cpu.fd, KVM_SMI, 0));
+	expect_in_smm(&self->cpu);
+	EXPECT_EQ(1, tvm_sync(&self->cpu));
+	EXPECT_EQ(2, tvcpu_get_msr(&self->cpu, MSR_SMI_COUNT));
+}
+
+/* Saved in the handler, restored into another vCPU of the VM: it leaves SMM there. */
+TEST_F(smm, save_and_restore)
+{
+	struct kvm_vcpu_events ev;
+	struct kvm_sregs sregs;
+	struct kvm_regs regs;
+	struct tvcpu other;
+
+	EXPECT_EQ(1, tvm_sync(&self->cpu));
+	TVM_MUST(self->cpu.fd, KVM_GET_VCPU_EVENTS, &ev);
+	ev.smi.pending = 1;
+	ASSERT_EQ(0, tvm_ioctl_p(self->cpu.fd, KVM_SET_VCPU_EVENTS, &ev));
+	expect_in_smm(&self->cpu);
+	tvcpu_get_sregs(&self->cpu, &sregs);
+	tvcpu_get_regs(&self->cpu, &regs);
+	TVM_MUST(self->cpu.fd, KVM_GET_VCPU_EVENTS, &ev);
+	tvcpu_create(&other, &self->vm, 1);
+	sregs.apic_base &= ~APICBASE_BSP;
+	tvcpu_set_sregs(&other, &sregs);
+	ASSERT_EQ(1, tvcpu_msr(&other, MSR_IA32_SMBASE, SMBASE));
+	TVM_MUST(other.fd, KVM_SET_VCPU_EVENTS, &ev);
+	TVM_MUST(other.fd, KVM_SET_MP_STATE, &(struct kvm_mp_state){ KVM_MP_STATE_RUNNABLE });
+	tvcpu_set_regs(&other, &regs);
+	EXPECT_EQ(1, tvm_sync(&other));
+	EXPECT_EQ(0x1122334455667788, rbx_seen);
+	tvcpu_destroy(&other);
+}
+
+TEST_F(smm, rsm_outside)
+{
+	tvcpu_long_mode(&self->cpu, guest_rsm);
+	EXPECT_EQ(1, tvm_sync(&self->cpu));
+	EXPECT_EQ(1, ud_faults);
+}
+
+/* A state no CPU can be in: a shutdown, as on hardware. */
+TEST_F(smm, bad_save_area)
+{
+	EXPECT_EQ(1, tvm_sync(&self->cpu));
+	ASSERT_EQ(0, tvm_ioctl(self->cpu.fd, KVM_SMI, 0));
+	expect_in_smm(&self->cpu);
+	memset(self->smram + 0xfe00, 0xff, 0x200);
+	tvm_expect_exit(&self->cpu, KVM_EXIT_SHUTDOWN);
+}
+
+TEST_F(smm, no_smram)
+{
+	EXPECT_EQ(1, tvm_sync(&self->cpu));
+	ASSERT_EQ(0, tvm_slot(&self->vm, AS_SMM << 16, 0, SMBASE, 0, NULL));
+	ASSERT_EQ(0, tvm_ioctl(self->cpu.fd, KVM_SMI, 0));
+	/* whatever it does, KVM_RUN comes back */
+	EXPECT_GE(tvm_run(&self->cpu), 0);
+}
+
+TEST_F(smm, bad_smbase)
+{
+	EXPECT_EQ(0, tvcpu_msr(&self->cpu, MSR_IA32_SMBASE, BIT64(32)));
+	EXPECT_EQ(SMBASE, tvcpu_get_msr(&self->cpu, MSR_IA32_SMBASE));
+	EXPECT_EQ(1, tvm_sync(&self->cpu));
+}
+
+TEST_HARNESS_MAIN
