@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Guards system management mode: an SMI by ioctl, IPI and vcpu_events runs the handler at SMBASE
- * with the documented registers, RSM brings back the interrupted ones (also what the handler changed
- * in the save area), NMIs wait, the state can be saved and restored inside the handler, and RSM
- * outside of it, a bad save area and missing SMRAM harm nobody but the guest.
+ * Guards system management mode: an SMI by ioctl, IPI and vcpu_events runs the handler at
+ * SMBASE with the documented registers, RSM brings back the interrupted ones (also what the
+ * handler changed in the save area), NMIs wait, the state can be saved and restored inside the
+ * handler, and RSM outside of it, a bad save area and missing SMRAM harm nobody but the guest.
  */
 #include "kselftest_harness.h"
 #include "tvm.h"
