@@ -228,6 +228,7 @@ void world_start(enum world_chip chip, bool hw_deadline)
 
 	memset(&world, 0, sizeof(world));
 	world.now = NSEC_PER_SEC;
+	world.vm.apic_bus_cycle_ns = HV_APIC_BUS_CYCLE_NS;
 	hv_caps.has_deadline = hw_deadline;
 	assert(!(chip == WORLD_FULL ? hv_irqchip_create(&world.vm) :
 				      hv_irqchip_create_split(&world.vm, 24)));
