@@ -572,6 +572,22 @@ TEST_F(timer, blocked)
 	EXPECT_EQ(-1, world_take(vcpu));
 }
 
+/* The hrtimer is early by the TSC, whose deadline passes while it is armed again: no sleep then. */
+TEST_F(timer, blocked_early)
+{
+	struct hv_vcpu *vcpu = self->vcpu;
+
+	apic_write(vcpu, APIC_LVTT, VEC | APIC_LVT_TIMER_TSCDEADLINE);
+	hv_lapic_deadline_write(vcpu, hv_tsc_guest(vcpu, rdtsc()) + 2000);
+	hv_lapic_timer_block(vcpu);
+	world_pass(1000);
+	EXPECT_EQ(1, world.cpu[0].kicks);
+	world.tsc_late = 100;
+	EXPECT_FALSE(hv_lapic_timer_expired(vcpu));
+	EXPECT_EQ(0, world.tsc_late);
+	EXPECT_TRUE(hv_irq_pending(vcpu));
+}
+
 TEST_F(timer, saved_state_goes_on)
 {
 	struct hv_vcpu *from = self->vcpu, *to = cpu(1);

@@ -29,7 +29,10 @@ ktime_t ktime_get(void)
 
 u64 rdtsc(void)
 {
-	return world.now * (WORLD_TSC_KHZ / NSEC_PER_MSEC);
+	u64 now = world.now - world.tsc_late;
+
+	world.tsc_late = 0;
+	return now * (WORLD_TSC_KHZ / NSEC_PER_MSEC);
 }
 
 void hrtimer_start(struct hrtimer *timer, ktime_t expires, enum hrtimer_mode mode)

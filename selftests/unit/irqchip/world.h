@@ -33,6 +33,7 @@ struct world {
 	struct hv_vm vm;
 	struct world_vcpu cpu[WORLD_VCPUS];
 	u64 now;		/* ns */
+	u64 tsc_late;		/* ns by which the next read of the TSC, alone, is behind */
 	u32 resampled[KVM_IOAPIC_NUM_PINS];	/* acknowledgments told to irqfds, by GSI */
 	u32 lower_on_ack;	/* bits of GSIs that a resampling device lowers when told */
 	struct hrtimer *timers;
