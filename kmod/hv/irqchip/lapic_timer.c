@@ -341,7 +341,7 @@ bool hv_lapic_timer_expired(struct hv_vcpu *vcpu)
 	/* only the vCPU itself may touch its timer */
 	if (!lapic || rcu_access_pointer(vcpu->wait.task) != current)
 		return false;
-	/* One that came early may be due by the time it is armed again, and nobody would wake us. */
+	/* One that came early may be due by the time it is armed again: nobody would wake us. */
 	while (atomic_read(&lapic->timer.pending))
 		fire(lapic);
 	return false;
