@@ -96,9 +96,9 @@ static const u32 optional[NR_WORDS] = {
 			 SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE |	\
 			 SECONDARY_EXEC_APIC_REGISTER_VIRT | SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY)
 
-static bool apicv = true;
+static bool apicv;
 module_param(apicv, bool, 0444);
-MODULE_PARM_DESC(apicv, "let the CPU virtualize local APICs, where it can (default: true)");
+MODULE_PARM_DESC(apicv, "let the CPU virtualize local APICs, where it can (default: false)");
 
 static u64 rdmsr_or_zero(u32 msr)
 {
