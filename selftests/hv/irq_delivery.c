@@ -2,8 +2,11 @@
 /*
  * Guards the delivery of interrupts by the in-kernel irqchip: KVM_IRQ_LINE through the IOAPIC
  * (edge, level with EOI, masked) and through the 8259 pair, KVM_SIGNAL_MSI, self IPIs, the PIT's
- * channel 0, and KVM_GSI routing changes. Interrupts are counted by the guest.
+ * channel 0, and KVM_GSI routing changes. Interrupts are counted by the guest, each once, however
+ * busy the other CPUs of the host are.
  */
+#include <pthread.h>
+#include <unistd.h>
 #include <sys/eventfd.h>
 
 #include "kselftest_harness.h"
@@ -257,6 +260,56 @@ TEST_F(irq, msi)
 	msi.address_lo = APIC_BASE_GPA | 7 << 12;
 	EXPECT_LE(tvm_ioctl_p(self->vm.fd, KVM_SIGNAL_MSI, &msi), 0);
 	EXPECT_EQ(103, tvm_sync(&self->cpu));
+}
+
+/* Long enough for something to happen between its first instruction and its EOI. */
+static void on_slow_irq(struct g_frame *frame)
+{
+	volatile unsigned int spins = 10000;
+
+	while (spins)
+		spins--;
+	on_irq(frame);
+}
+
+static void guest_slow(void)
+{
+	g_handlers[VECTOR] = on_slow_irq;
+	g_apic_enable();
+	g_sync(1);
+	for (;;) {
+		g_irq_window();
+		g_sync(100 + hits);
+	}
+}
+
+static volatile int disturb;
+
+/* Timer interrupts and wake-ups on another CPU, if there is one. */
+static void *disturber(void *unused)
+{
+	(void)unused;
+	while (disturb)
+		usleep(100);
+	return NULL;
+}
+
+TEST_F(irq, msi_once)
+{
+	struct kvm_msi msi = { .address_lo = APIC_BASE_GPA, .data = VECTOR };
+	pthread_t thread;
+	unsigned int i;
+
+	tvcpu_long_mode(&self->cpu, guest_slow);
+	EXPECT_EQ(1, tvm_sync(&self->cpu));
+	disturb = 1;
+	ASSERT_EQ(0, pthread_create(&thread, NULL, disturber, NULL));
+	for (i = 1; i <= 300; i++) {
+		ASSERT_GT(tvm_ioctl_p(self->vm.fd, KVM_SIGNAL_MSI, &msi), 0);
+		ASSERT_EQ(100 + i, tvm_sync(&self->cpu));
+	}
+	disturb = 0;
+	pthread_join(thread, NULL);
 }
 
 TEST_F(irq, msi_hostile)

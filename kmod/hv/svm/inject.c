@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Events into the guest (APM volume 2, "Event Injection" and "Virtual Interrupts"). */
+#include <asm/segment.h>
+
 #include "core/request.h"
 #include "svm/svm.h"
 #include "x86/regs.h"
@@ -25,16 +27,53 @@ void svm_inject_exception(struct hv_vcpu *vcpu)
 	}
 }
 
-void svm_inject_interrupt(struct hv_vcpu *vcpu)
+/*
+ * V_IRQ has two uses. With a vector it is an interrupt that VMRUN takes first of all, the guest
+ * being open for it. Without, its interception tells when the guest opens.
+ */
+static void program_virq(struct hv_vcpu *vcpu)
 {
-	inject(vcpu, vcpu->events.interrupt.soft ? SVM_EVTINJ_TYPE_SOFT : SVM_EVTINJ_TYPE_INTR,
-	       vcpu->events.interrupt.vector);
+	struct vmcb_control_area *control = svm_control(vcpu);
+	struct hv_svm *svm = to_svm(vcpu);
+
+	control->int_ctl &= ~(V_IRQ_MASK | V_IGN_TPR_MASK);
+	if (svm->virq || svm->irq_window)
+		control->int_ctl |= V_IRQ_MASK | V_IGN_TPR_MASK;
+	control->int_vector = svm->virq ? vcpu->events.interrupt.vector : 0;
+	svm_intercept(vcpu, INTERCEPT_VINTR, svm->irq_window);
+	svm_mark_dirty(vcpu, SVM_CLEAN_INTR);
+}
+
+/* The interrupt that was programmed for an entry that did not happen is gone since. */
+void svm_forget_interrupt(struct hv_vcpu *vcpu)
+{
+	to_svm(vcpu)->virq = false;
+	program_virq(vcpu);
 }
 
 void svm_inject_nmi(struct hv_vcpu *vcpu)
 {
 	inject(vcpu, SVM_EVTINJ_TYPE_NMI, HV_NMI);
 	svm_set_nmi_mask(vcpu, true);
+}
+
+/*
+ * EVENTINJ only where the window takes V_IRQ, or for INT n: QEMU's emulation delivers an
+ * interrupt from there twice if its CPU thread is kicked before the next exception or exit.
+ */
+void svm_inject_interrupt(struct hv_vcpu *vcpu)
+{
+	struct hv_svm *svm = to_svm(vcpu);
+
+	if (vcpu->events.interrupt.soft) {
+		svm_forget_interrupt(vcpu);
+		inject(vcpu, SVM_EVTINJ_TYPE_SOFT, vcpu->events.interrupt.vector);
+		return;
+	}
+	svm_control(vcpu)->event_inj = 0;
+	svm->virq = true;
+	svm->irq_window = false;
+	program_virq(vcpu);
 }
 
 bool svm_interrupt_allowed(struct hv_vcpu *vcpu)
@@ -56,14 +95,12 @@ void svm_want_interrupt_window(struct hv_vcpu *vcpu, bool on)
 
 	if (svm->irq_window == on)
 		return;
+	if (svm->virq) {
+		inject(vcpu, SVM_EVTINJ_TYPE_INTR, vcpu->events.interrupt.vector);
+		svm->virq = false;
+	}
 	svm->irq_window = on;
-	if (on)
-		svm_control(vcpu)->int_ctl |= V_IRQ_MASK | V_IGN_TPR_MASK;
-	else
-		svm_control(vcpu)->int_ctl &= ~(V_IRQ_MASK | V_IGN_TPR_MASK);
-	svm_control(vcpu)->int_vector = 0;
-	svm_intercept(vcpu, INTERCEPT_VINTR, on);
-	svm_mark_dirty(vcpu, SVM_CLEAN_INTR);
+	program_virq(vcpu);
 }
 
 static void step_over_iret(struct hv_vcpu *vcpu)
@@ -149,6 +186,28 @@ static void requeue_exception(struct hv_vcpu *vcpu, u32 info)
 	ev->exception.error = svm_control(vcpu)->exit_int_info_err;
 }
 
+/* The virtual interrupt that VMRUN was to take. true: an exit came first, or in the midst of it. */
+static bool virq_waits(struct hv_vcpu *vcpu)
+{
+	struct hv_svm *svm = to_svm(vcpu);
+	bool waits = svm_control(vcpu)->int_ctl & V_IRQ_MASK;
+
+	svm->virq = false;
+	program_virq(vcpu);
+	if (waits)
+		hv_request(vcpu, HV_REQ_EVENT);
+	return waits;
+}
+
+static u32 interrupted_type(u32 info)
+{
+	/* QEMU calls a virtual interrupt an exception. */
+	if ((info & SVM_EXITINTINFO_VEC_MASK) >= NUM_EXCEPTION_VECTORS &&
+	    (info & SVM_EXITINTINFO_TYPE_MASK) == SVM_EXITINTINFO_TYPE_EXEPT)
+		return SVM_EXITINTINFO_TYPE_INTR;
+	return info & SVM_EXITINTINFO_TYPE_MASK;
+}
+
 /* Delivery that an exit interrupted starts again (APM "EXITINTINFO"). */
 void svm_requeue(struct hv_vcpu *vcpu)
 {
@@ -156,11 +215,11 @@ void svm_requeue(struct hv_vcpu *vcpu)
 	struct hv_events *ev = &vcpu->events;
 
 	ev->exception.injected = false;
-	ev->interrupt.injected = false;
+	ev->interrupt.injected = to_svm(vcpu)->virq && virq_waits(vcpu);
 	ev->nmi_injected = false;
 	if (likely(!(info & SVM_EXITINTINFO_VALID)))
 		return;
-	switch (info & SVM_EXITINTINFO_TYPE_MASK) {
+	switch (interrupted_type(info)) {
 	case SVM_EXITINTINFO_TYPE_NMI:
 		ev->nmi_injected = true;
 		break;

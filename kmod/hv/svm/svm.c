@@ -154,6 +154,8 @@ static void recheck_injection(struct hv_svm *svm)
 {
 	const struct hv_events *ev = &svm->vcpu.events;
 
+	if (svm->virq && !ev->interrupt.injected)
+		svm_forget_interrupt(&svm->vcpu);
 	if (!ev->exception.injected && !ev->nmi_injected && !ev->interrupt.injected)
 		svm->vmcb->control.event_inj = 0;
 }
@@ -165,7 +167,7 @@ static bool svm_enter(struct hv_vcpu *vcpu)
 
 	svm_flush_regs(vcpu);
 	svm_take_asid(svm);
-	if (unlikely(svm->vmcb->control.event_inj))
+	if (unlikely(svm->vmcb->control.event_inj || svm->virq))
 		recheck_injection(svm);
 	if (vcpu->debug.want)
 		svm->vmcb->save.dr6 = vcpu->debug.dr6;

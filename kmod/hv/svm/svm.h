@@ -44,7 +44,8 @@ struct hv_svm {
 	int asid_cpu;
 	bool nmi_stepping;		/* single-stepping over the IRET that unmasks NMIs */
 	bool nmi_wanted;		/* want_nmi_window(true) */
-	bool irq_window;
+	bool irq_window;		/* V_IRQ asks for an exit when the guest opens */
+	bool virq;			/* V_IRQ is events.interrupt.vector, which the next entry takes */
 	bool dr_passed;			/* the guest has the debug registers for this stay */
 };
 
@@ -128,6 +129,7 @@ void svm_inject_interrupt(struct hv_vcpu *vcpu);
 void svm_inject_nmi(struct hv_vcpu *vcpu);
 bool svm_interrupt_allowed(struct hv_vcpu *vcpu);
 bool svm_nmi_allowed(struct hv_vcpu *vcpu);
+void svm_forget_interrupt(struct hv_vcpu *vcpu);
 void svm_want_interrupt_window(struct hv_vcpu *vcpu, bool on);
 void svm_want_nmi_window(struct hv_vcpu *vcpu, bool on);
 u32 svm_get_interrupt_shadow(struct hv_vcpu *vcpu);
