@@ -91,24 +91,6 @@ static void add_both(struct tvm *vm)
 		tvm_die("the zones are refused");
 }
 
-/* Runs to the next g_sync() and returns how many other exits came before it. */
-static unsigned int others(struct tvcpu *cpu)
-{
-	unsigned int n;
-
-	for (n = 0; n < 1000; n++) {
-		long ret = tvm_run(cpu);
-
-		if (ret == KVM_EXIT_IO && cpu->run->io.port == G_PORT_SYNC)
-			return n;
-		if (ret != KVM_EXIT_IO && ret != KVM_EXIT_MMIO) {
-			tvm_dump(cpu);
-			tvm_die("exit %ld", ret);
-		}
-	}
-	tvm_die("the guest did not reach its g_sync()");
-}
-
 TEST_F(coalesced, in_order)
 {
 	struct kvm_coalesced_mmio *e = self->ring->coalesced_mmio;
@@ -116,7 +98,7 @@ TEST_F(coalesced, in_order)
 
 	writes = 20;
 	add_both(&self->vm);
-	EXPECT_EQ(0, others(&self->cpu));
+	EXPECT_EQ(0, tvm_count_exits(&self->cpu));
 	ASSERT_EQ(20, self->ring->last);
 	EXPECT_EQ(0, self->ring->first);
 	for (i = 0; i < 20; i++) {
@@ -126,7 +108,7 @@ TEST_F(coalesced, in_order)
 		EXPECT_EQ(i, i & 1 ? *(uint16_t *)e[i].data : *(uint32_t *)e[i].data);
 	}
 	/* the read and the write across the end of the zone exit; the port write is inside */
-	EXPECT_EQ(2, others(&self->cpu));
+	EXPECT_EQ(2, tvm_count_exits(&self->cpu));
 	EXPECT_EQ(21, self->ring->last);
 }
 
@@ -135,16 +117,16 @@ TEST_F(coalesced, full)
 {
 	writes = RING_MAX + 2;
 	add_both(&self->vm);
-	EXPECT_EQ(3, others(&self->cpu));
+	EXPECT_EQ(3, tvm_count_exits(&self->cpu));
 	EXPECT_EQ(RING_MAX - 1, self->ring->last);
 	self->ring->first = 2;
 	writes = 1;
-	others(&self->cpu);
+	tvm_count_exits(&self->cpu);
 	EXPECT_EQ(0, self->ring->last);
-	EXPECT_EQ(0, others(&self->cpu));
+	EXPECT_EQ(0, tvm_count_exits(&self->cpu));
 	EXPECT_EQ(1, self->ring->last);
-	others(&self->cpu);
-	EXPECT_EQ(1, others(&self->cpu));
+	tvm_count_exits(&self->cpu);
+	EXPECT_EQ(1, tvm_count_exits(&self->cpu));
 }
 
 TEST_F(coalesced, string_output)
@@ -153,7 +135,7 @@ TEST_F(coalesced, string_output)
 
 	tvcpu_long_mode(&self->cpu, guest_string);
 	ASSERT_EQ(0, add(&self->vm, PORT, 1, 1));
-	EXPECT_EQ(0, others(&self->cpu));
+	EXPECT_EQ(0, tvm_count_exits(&self->cpu));
 	ASSERT_EQ(8, self->ring->last);
 	for (i = 0; i < 7; i++)
 		EXPECT_EQ('a' + i, self->ring->coalesced_mmio[i].data[0]);
@@ -164,11 +146,11 @@ TEST_F(coalesced, unregistered)
 	writes = 10;
 	add_both(&self->vm);
 	EXPECT_EQ(0, drop(&self->vm, MMIO, MMIO_END - MMIO, 0));
-	EXPECT_EQ(5, others(&self->cpu));
+	EXPECT_EQ(5, tvm_count_exits(&self->cpu));
 	EXPECT_EQ(5, self->ring->last);
 	EXPECT_EQ(0, drop(&self->vm, PORT, 4, 1));
-	others(&self->cpu);
-	EXPECT_EQ(10, others(&self->cpu));
+	tvm_count_exits(&self->cpu);
+	EXPECT_EQ(10, tvm_count_exits(&self->cpu));
 	/* what is not there is no error */
 	EXPECT_EQ(0, drop(&self->vm, PORT, 4, 1));
 }
@@ -184,7 +166,7 @@ TEST_F(coalesced, doorbell_inside)
 	writes = 6;
 	add_both(&self->vm);
 	ASSERT_EQ(0, tvm_ioctl_p(self->vm.fd, KVM_IOEVENTFD, &io));
-	EXPECT_EQ(0, others(&self->cpu));
+	EXPECT_EQ(0, tvm_count_exits(&self->cpu));
 	EXPECT_EQ(5, self->ring->last);
 	EXPECT_EQ(sizeof(n), read(io.fd, &n, sizeof(n)));
 	EXPECT_EQ(1, n);
@@ -201,7 +183,7 @@ TEST_F(coalesced, one_ring)
 	ring = (void *)other.run + KVM_COALESCED_MMIO_PAGE_OFFSET * TVM_PAGE;
 	writes = 4;
 	add_both(&self->vm);
-	EXPECT_EQ(0, others(&self->cpu));
+	EXPECT_EQ(0, tvm_count_exits(&self->cpu));
 	EXPECT_EQ(4, ring->last);
 	tvcpu_destroy(&other);
 }
@@ -217,19 +199,19 @@ TEST_F(coalesced, hostile_ring)
 	for (i = 0; i < sizeof(indices) / sizeof(indices[0]); i++) {
 		self->ring->last = indices[i];
 		self->ring->first = 0;
-		EXPECT_EQ(4, others(&self->cpu));
+		EXPECT_EQ(4, tvm_count_exits(&self->cpu));
 		EXPECT_EQ(indices[i], self->ring->last);
-		others(&self->cpu);
+		tvm_count_exits(&self->cpu);
 		/* a wild first is a ring that is never full */
 		self->ring->last = 0;
 		self->ring->first = indices[i];
-		EXPECT_EQ(0, others(&self->cpu));
+		EXPECT_EQ(0, tvm_count_exits(&self->cpu));
 		EXPECT_EQ(4, self->ring->last);
-		others(&self->cpu);
+		tvm_count_exits(&self->cpu);
 	}
 	for (j = 0; j < TVM_PAGE; j++)
 		((uint8_t *)self->ring)[j] = 0xff;
-	EXPECT_EQ(4, others(&self->cpu));
+	EXPECT_EQ(4, tvm_count_exits(&self->cpu));
 }
 
 TEST_F(coalesced, hostile_arguments)
@@ -246,7 +228,7 @@ TEST_F(coalesced, hostile_arguments)
 	/* a zone without bytes has nothing in it */
 	writes = 4;
 	EXPECT_EQ(0, add(vm, MMIO + 4, 0, 0));
-	EXPECT_EQ(4, others(&self->cpu));
+	EXPECT_EQ(4, tvm_count_exits(&self->cpu));
 }
 
 /* There are only so many: the limit is an errno. */
@@ -261,7 +243,7 @@ TEST_F(coalesced, many)
 	EXPECT_TRUE(!ret || ret == -ENOSPC)
 		TH_LOG("after %u: %ld", i, ret);
 	writes = 4;
-	EXPECT_EQ(4, others(&self->cpu));
+	EXPECT_EQ(4, tvm_count_exits(&self->cpu));
 }
 
 TEST_HARNESS_MAIN

@@ -3,31 +3,17 @@
 # Guards CPU hotplug (lab -c 2): a CPU goes offline and comes back while a VM runs, several times, with the VM's threads
 # free to run on it; the VM goes on, a new one works on every CPU, and the module unloads with a CPU offline.
 set -u
+. "$(dirname "$0")/../launcher/tap.sh"
 
 dir=$(dirname "$0")
 cpu1=/sys/devices/system/cpu/cpu1/online
 device=${VELLUM_DEVICE:-/dev/vellum}
 export VELLUM_DEVICE="$device"
 
-echo 'TAP version 13'
 if [ ! -w $cpu1 ]; then
 	echo '1..0 # SKIP one CPU'
 	exit 4
 fi
-echo '1..4'
-status=0
-n=0
-
-result() {
-	n=$((n + 1))
-	if [ "$1" -eq 0 ]; then
-		echo "ok $n $2"
-	else
-		echo "not ok $n $2"
-		status=1
-	fi
-}
-
 "$dir/vm_worker" 400 >/dev/null &
 pid=$!
 failed=0
@@ -39,12 +25,12 @@ while [ $i -lt 5 ]; do
 	echo 1 >$cpu1 || failed=1
 	usleep 100000
 done
-result $failed "CPU 1 goes and comes under a running VM"
+tap_result $failed "CPU 1 goes and comes under a running VM"
 wait $pid
-result $? "the VM goes on"
+tap_result $? "the VM goes on"
 
 taskset 2 "$dir/hypercall" >/tmp/hotplug.log 2>&1
-result $? "a new VM works on the CPU that came back"
+tap_result $? "a new VM works on the CPU that came back"
 
 echo 0 >$cpu1
 if [ "$device" = /dev/kvm ]; then
@@ -60,6 +46,6 @@ else
 	modprobe vellum
 fi
 "$dir/hypercall" >/tmp/hotplug.log 2>&1 && [ $unloaded -eq 0 ]
-result $? "the module unloads with a CPU offline and works after"
-[ $status -eq 0 ] || sed 's/^/# /' /tmp/hotplug.log
-exit $status
+tap_result $? "the module unloads with a CPU offline and works after"
+[ "$tap_failed" -eq 0 ] || sed 's/^/# /' /tmp/hotplug.log
+tap_end

@@ -69,29 +69,11 @@ static uint64_t rings(int fd)
 	return read(fd, &n, sizeof(n)) == sizeof(n) ? n : 0;
 }
 
-/* Runs to the next g_sync() and returns how many other exits came before it. */
-static unsigned int others(struct tvcpu *cpu)
-{
-	unsigned int n;
-
-	for (n = 0; n < 16; n++) {
-		long ret = tvm_run(cpu);
-
-		if (ret == KVM_EXIT_IO && cpu->run->io.port == G_PORT_SYNC)
-			return n;
-		if (ret != KVM_EXIT_IO && ret != KVM_EXIT_MMIO) {
-			tvm_dump(cpu);
-			tvm_die("exit %ld", ret);
-		}
-	}
-	tvm_die("the guest did not reach its g_sync()");
-}
-
 TEST_F(bell, port)
 {
 	ASSERT_EQ(0, bell(&self->vm, self->fd, PORT, 2, KVM_IOEVENTFD_FLAG_PIO, 0));
 	/* both words ring; the byte is not of that length */
-	EXPECT_EQ(1, others(&self->cpu));
+	EXPECT_EQ(1, tvm_count_exits(&self->cpu));
 	EXPECT_EQ(2, rings(self->fd));
 }
 
@@ -100,7 +82,7 @@ TEST_F(bell, port_datamatch)
 	const uint32_t flags = KVM_IOEVENTFD_FLAG_PIO | KVM_IOEVENTFD_FLAG_DATAMATCH;
 
 	ASSERT_EQ(0, bell(&self->vm, self->fd, PORT, 2, flags, 0x22));
-	EXPECT_EQ(2, others(&self->cpu));
+	EXPECT_EQ(2, tvm_count_exits(&self->cpu));
 	EXPECT_EQ(1, rings(self->fd));
 }
 
@@ -108,7 +90,7 @@ TEST_F(bell, mmio)
 {
 	tvcpu_long_mode(&self->cpu, guest_mmio);
 	ASSERT_EQ(0, bell(&self->vm, self->fd, MMIO, 4, 0, 0));
-	EXPECT_EQ(2, others(&self->cpu));
+	EXPECT_EQ(2, tvm_count_exits(&self->cpu));
 	EXPECT_EQ(2, rings(self->fd));
 }
 
@@ -120,7 +102,7 @@ TEST_F(bell, mmio_datamatch_twice)
 	tvcpu_long_mode(&self->cpu, guest_mmio);
 	ASSERT_EQ(0, bell(&self->vm, self->fd, MMIO, 4, flags, 0x11));
 	ASSERT_EQ(0, bell(&self->vm, other, MMIO, 4, flags, 0x22));
-	EXPECT_EQ(2, others(&self->cpu));
+	EXPECT_EQ(2, tvm_count_exits(&self->cpu));
 	EXPECT_EQ(1, rings(self->fd));
 	EXPECT_EQ(1, rings(other));
 	close(other);
@@ -132,10 +114,10 @@ TEST_F(bell, mmio_any_length)
 		SKIP(return, "no KVM_CAP_IOEVENTFD_ANY_LENGTH");
 	tvcpu_long_mode(&self->cpu, guest_mmio);
 	ASSERT_EQ(0, bell(&self->vm, self->fd, MMIO, 0, 0, 0));
-	EXPECT_EQ(1, others(&self->cpu));
+	EXPECT_EQ(1, tvm_count_exits(&self->cpu));
 	EXPECT_EQ(3, rings(self->fd));
 	EXPECT_EQ(0, bell(&self->vm, self->fd, MMIO, 0, KVM_IOEVENTFD_FLAG_DEASSIGN, 0));
-	EXPECT_EQ(4, others(&self->cpu));
+	EXPECT_EQ(4, tvm_count_exits(&self->cpu));
 	EXPECT_EQ(0, rings(self->fd));
 }
 
@@ -146,11 +128,11 @@ TEST_F(bell, deassign)
 	ASSERT_EQ(0, bell(&self->vm, self->fd, PORT, 2, pio, 0));
 	EXPECT_EQ(-ENOENT, bell(&self->vm, self->fd, PORT, 4, off, 0));
 	EXPECT_EQ(-ENOENT, bell(&self->vm, self->fd, PORT + 2, 2, off, 0));
-	EXPECT_EQ(1, others(&self->cpu));
+	EXPECT_EQ(1, tvm_count_exits(&self->cpu));
 	EXPECT_EQ(0, bell(&self->vm, self->fd, PORT, 2, off, 0));
 	EXPECT_EQ(-ENOENT, bell(&self->vm, self->fd, PORT, 2, off, 0));
 	rings(self->fd);
-	EXPECT_EQ(3, others(&self->cpu));
+	EXPECT_EQ(3, tvm_count_exits(&self->cpu));
 	EXPECT_EQ(0, rings(self->fd));
 }
 
@@ -160,7 +142,7 @@ TEST_F(bell, closed_eventfd_keeps_ringing_safely)
 
 	ASSERT_EQ(0, bell(&self->vm, fd, PORT, 2, KVM_IOEVENTFD_FLAG_PIO, 0));
 	close(fd);
-	EXPECT_EQ(1, others(&self->cpu));
+	EXPECT_EQ(1, tvm_count_exits(&self->cpu));
 	EXPECT_EQ(2, rings(self->fd));
 }
 
@@ -184,7 +166,7 @@ TEST_F(bell, hostile)
 	EXPECT_EQ(0, bell(vm, fd, MMIO, 4, 0, 0));
 	EXPECT_EQ(-EEXIST, bell(vm, fd, MMIO, 4, 0, 0));
 	EXPECT_EQ(-EEXIST, bell(vm, fd, MMIO, 4, KVM_IOEVENTFD_FLAG_DATAMATCH, 7));
-	EXPECT_EQ(3, others(&self->cpu));
+	EXPECT_EQ(3, tvm_count_exits(&self->cpu));
 }
 
 /* A bus has room for so many doorbells: the limit is an errno, not a crash. */
@@ -200,7 +182,7 @@ TEST_F(bell, many)
 	EXPECT_GE(made, 200);
 	EXPECT_TRUE(ret == 0 || ret == -ENOSPC)
 		TH_LOG("after %u: %ld", made, ret);
-	EXPECT_EQ(3, others(&self->cpu));
+	EXPECT_EQ(3, tvm_count_exits(&self->cpu));
 }
 
 TEST_HARNESS_MAIN

@@ -4,6 +4,7 @@
 # no VM, no page may be left (MemFree and slab before and after) and the module unloads. LEAK_ROUNDS and LEAK_KB (the
 # tolerance for the rest of the system) may be set. Needs the vm_worker program next to it.
 set -u
+. "$(dirname "$0")/../launcher/tap.sh"
 
 dir=$(dirname "$0")
 worker=$dir/vm_worker
@@ -11,22 +12,6 @@ rounds=${LEAK_ROUNDS:-20}
 tolerance=${LEAK_KB:-3072}
 device=${VELLUM_DEVICE:-/dev/vellum}
 export VELLUM_DEVICE="$device"
-
-echo 'TAP version 13'
-echo '1..4'
-status=0
-n=0
-
-# result OK? TEXT
-result() {
-	n=$((n + 1))
-	if [ "$1" -eq 0 ]; then
-		echo "ok $n $2"
-	else
-		echo "not ok $n $2"
-		status=1
-	fi
-}
 
 meminfo() {
 	sed -n "s/^$1: *\([0-9]*\) kB/\1/p" /proc/meminfo
@@ -95,9 +80,9 @@ while [ $series -lt 2 ]; do
 done
 
 left=$(pidof vm_worker | wc -w)
-result "$left" "no process is left"
-result $((lost > tolerance)) "no memory is lost in $rounds rounds"
-result $((slab_after - slab_before > tolerance)) "no slab memory is lost"
+tap_result "$left" "no process is left"
+tap_result $((lost > tolerance)) "no memory is lost in $rounds rounds"
+tap_result $((slab_after - slab_before > tolerance)) "no slab memory is lost"
 
 unload() {
 	if [ "$device" = /dev/kvm ]; then
@@ -117,5 +102,5 @@ reload() {
 }
 
 unload && reload && [ -c "$device" ]
-result $? "the module unloads and loads again"
-exit $status
+tap_result $? "the module unloads and loads again"
+tap_end

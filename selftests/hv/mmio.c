@@ -28,16 +28,6 @@ FIXTURE_TEARDOWN(mmio)
 	tvm_destroy(&self->vm);
 }
 
-static void expect_mmio(struct tvcpu *cpu, uint64_t gpa, unsigned int len, int is_write)
-{
-	tvm_expect_exit(cpu, KVM_EXIT_MMIO);
-	if (cpu->run->mmio.phys_addr == gpa && cpu->run->mmio.len == len &&
-	    cpu->run->mmio.is_write == is_write)
-		return;
-	tvm_dump(cpu);
-	tvm_die("expected %s of %u at %#lx", is_write ? "write" : "read", len, gpa);
-}
-
 static uint64_t written(struct tvcpu *cpu)
 {
 	uint64_t val = 0;
@@ -67,17 +57,17 @@ TEST_F(mmio, writes)
 	struct tvcpu *cpu = &self->cpu;
 
 	tvcpu_long_mode(cpu, guest_writes);
-	expect_mmio(cpu, HOLE + 1, 1, 1);
+	tvm_expect_mmio(cpu, HOLE + 1, 1, 1);
 	EXPECT_EQ(0x11, written(cpu));
-	expect_mmio(cpu, HOLE + 2, 2, 1);
+	tvm_expect_mmio(cpu, HOLE + 2, 2, 1);
 	EXPECT_EQ(0x2233, written(cpu));
-	expect_mmio(cpu, HOLE + 4, 4, 1);
+	tvm_expect_mmio(cpu, HOLE + 4, 4, 1);
 	EXPECT_EQ(0x44556677, written(cpu));
-	expect_mmio(cpu, HOLE + 8, 8, 1);
+	tvm_expect_mmio(cpu, HOLE + 8, 8, 1);
 	EXPECT_EQ(0x8899aabbccddeeffUL, written(cpu));
-	expect_mmio(cpu, HOLE, 1, 1);
+	tvm_expect_mmio(cpu, HOLE, 1, 1);
 	EXPECT_EQ(0x5c, written(cpu));
-	expect_mmio(cpu, HOLE + 16, 8, 1);
+	tvm_expect_mmio(cpu, HOLE + 16, 8, 1);
 	EXPECT_EQ(-2UL, written(cpu));
 	EXPECT_EQ(1, tvm_sync(cpu));
 }
@@ -136,7 +126,7 @@ TEST_F(mmio, reads)
 
 	for (i = 0; i < sizeof(reads) / sizeof(reads[0]); i++) {
 		tvcpu_long_mode(cpu, reads[i].guest);
-		expect_mmio(cpu, HOLE, reads[i].len, 0);
+		tvm_expect_mmio(cpu, HOLE, reads[i].len, 0);
 		answer(cpu, 0xf1f2f3f4f5f6f7f8);
 		EXPECT_EQ(1, tvm_sync(cpu));
 		EXPECT_EQ(reads[i].result, got)
@@ -160,17 +150,17 @@ TEST_F(mmio, read_modify_write)
 	struct tvcpu *cpu = &self->cpu;
 
 	tvcpu_long_mode(cpu, guest_rmw);
-	expect_mmio(cpu, HOLE, 4, 0);
+	tvm_expect_mmio(cpu, HOLE, 4, 0);
 	answer(cpu, 0x1);
-	expect_mmio(cpu, HOLE, 4, 1);
+	tvm_expect_mmio(cpu, HOLE, 4, 1);
 	EXPECT_EQ(0x81, written(cpu));
-	expect_mmio(cpu, HOLE + 4, 4, 0);
+	tvm_expect_mmio(cpu, HOLE + 4, 4, 0);
 	answer(cpu, 0xffffffff);
-	expect_mmio(cpu, HOLE + 4, 4, 1);
+	tvm_expect_mmio(cpu, HOLE + 4, 4, 1);
 	EXPECT_EQ(0, written(cpu));
-	expect_mmio(cpu, HOLE + 8, 4, 0);
+	tvm_expect_mmio(cpu, HOLE + 8, 4, 0);
 	answer(cpu, 0x77);
-	expect_mmio(cpu, HOLE + 8, 4, 1);
+	tvm_expect_mmio(cpu, HOLE + 8, 4, 1);
 	EXPECT_EQ(5, written(cpu));
 	EXPECT_EQ(1, tvm_sync(cpu));
 	EXPECT_EQ(0x77, got);
@@ -195,9 +185,9 @@ TEST_F(mmio, compare_and_test)
 	struct tvcpu *cpu = &self->cpu;
 
 	tvcpu_long_mode(cpu, guest_compare);
-	expect_mmio(cpu, HOLE, 4, 0);
+	tvm_expect_mmio(cpu, HOLE, 4, 0);
 	answer(cpu, 3);
-	expect_mmio(cpu, HOLE, 1, 0);
+	tvm_expect_mmio(cpu, HOLE, 1, 0);
 	answer(cpu, 0x80);
 	EXPECT_EQ(1, tvm_sync(cpu));
 	EXPECT_EQ(2, flags_ok);
@@ -217,13 +207,13 @@ TEST_F(mmio, split_across_pages)
 
 	got = 0;
 	tvcpu_long_mode(cpu, guest_split);
-	expect_mmio(cpu, HOLE + TVM_PAGE - 3, 3, 1);
+	tvm_expect_mmio(cpu, HOLE + TVM_PAGE - 3, 3, 1);
 	EXPECT_EQ(0x667788, written(cpu));
-	expect_mmio(cpu, HOLE + TVM_PAGE, 5, 1);
+	tvm_expect_mmio(cpu, HOLE + TVM_PAGE, 5, 1);
 	EXPECT_EQ(0x1122334455, written(cpu));
-	expect_mmio(cpu, HOLE + TVM_PAGE - 2, 2, 0);
+	tvm_expect_mmio(cpu, HOLE + TVM_PAGE - 2, 2, 0);
 	answer(cpu, 0xbbaa);
-	expect_mmio(cpu, HOLE + TVM_PAGE, 2, 0);
+	tvm_expect_mmio(cpu, HOLE + TVM_PAGE, 2, 0);
 	answer(cpu, 0xddcc);
 	EXPECT_EQ(1, tvm_sync(cpu));
 	EXPECT_EQ(0xddccbbaa, (uint32_t)got);
@@ -242,7 +232,7 @@ TEST_F(mmio, split_memory_and_mmio)
 
 	ASSERT_EQ(0, tvm_slot(&self->vm, TVM_SLOT_TEST, 0, TVM_TEST_GPA, TVM_PAGE, mem));
 	tvcpu_long_mode(&self->cpu, guest_half_ram);
-	expect_mmio(&self->cpu, TVM_TEST_GPA + TVM_PAGE, 2, 1);
+	tvm_expect_mmio(&self->cpu, TVM_TEST_GPA + TVM_PAGE, 2, 1);
 	EXPECT_EQ(0xa1b2, written(&self->cpu));
 	EXPECT_EQ(1, tvm_sync(&self->cpu));
 	EXPECT_EQ(0xc3d4, *(uint16_t *)(mem + TVM_PAGE - 2));
@@ -271,11 +261,11 @@ TEST_F(mmio, rep_movs)
 		ram[i] = 0x100 + i;
 	tvcpu_long_mode(cpu, guest_rep_movs);
 	for (i = 0; i < 5; i++) {
-		expect_mmio(cpu, HOLE + 4 * i, 4, 1);
+		tvm_expect_mmio(cpu, HOLE + 4 * i, 4, 1);
 		EXPECT_EQ(0x100 + i, written(cpu));
 	}
 	for (i = 0; i < 3; i++) {
-		expect_mmio(cpu, HOLE + 4 * i, 4, 0);
+		tvm_expect_mmio(cpu, HOLE + 4 * i, 4, 0);
 		answer(cpu, 0x200 + i);
 	}
 	EXPECT_EQ(1, tvm_sync(cpu));
@@ -299,7 +289,7 @@ TEST_F(mmio, rep_stos)
 
 	tvcpu_long_mode(cpu, guest_rep_stos);
 	for (i = 0; i < 3; i++) {
-		expect_mmio(cpu, HOLE + 2 * i, 2, 1);
+		tvm_expect_mmio(cpu, HOLE + 2 * i, 2, 1);
 		EXPECT_EQ(0x4242, written(cpu));
 	}
 	EXPECT_EQ(1, tvm_sync(cpu));
@@ -312,7 +302,7 @@ TEST_F(mmio, read_completes_on_the_next_run)
 	struct tvcpu *cpu = &self->cpu;
 
 	tvcpu_long_mode(cpu, guest_movl);
-	expect_mmio(cpu, HOLE, 4, 0);
+	tvm_expect_mmio(cpu, HOLE, 4, 0);
 	tvcpu_get_regs(cpu, &before);
 	answer(cpu, 0x42);
 	cpu->run->immediate_exit = 1;

@@ -32,19 +32,9 @@ FIXTURE_TEARDOWN(mmio_hard)
 	tvm_destroy(&self->vm);
 }
 
-static void expect_mmio(struct tvcpu *cpu, uint64_t gpa, unsigned int len, int is_write)
-{
-	tvm_expect_exit(cpu, KVM_EXIT_MMIO);
-	if (cpu->run->mmio.phys_addr == gpa && cpu->run->mmio.len == len &&
-	    cpu->run->mmio.is_write == is_write)
-		return;
-	tvm_dump(cpu);
-	tvm_die("expected %s of %u at %#lx", is_write ? "write" : "read", len, gpa);
-}
-
 static void expect_read(struct tvcpu *cpu, uint64_t gpa, unsigned int len, uint64_t val)
 {
-	expect_mmio(cpu, gpa, len, 0);
+	tvm_expect_mmio(cpu, gpa, len, 0);
 	memcpy(cpu->run->mmio.data, &val, sizeof(val));
 }
 
@@ -52,7 +42,7 @@ static void expect_write(struct tvcpu *cpu, uint64_t gpa, unsigned int len, uint
 {
 	uint64_t val = 0;
 
-	expect_mmio(cpu, gpa, len, 1);
+	tvm_expect_mmio(cpu, gpa, len, 1);
 	memcpy(&val, cpu->run->mmio.data, len);
 	if (val != want)
 		tvm_die("%#lx written at %#lx, not %#lx", val, gpa, want);

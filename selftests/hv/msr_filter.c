@@ -5,40 +5,13 @@
  * (a value or an error) is what the guest gets, the reasons it is told, and hostile arguments.
  */
 #include "kselftest_harness.h"
+#include "msr.h"
 #include "tvm.h"
 
 #define ALL_REASONS	(KVM_MSR_EXIT_REASON_INVAL | KVM_MSR_EXIT_REASON_UNKNOWN |	\
 			 KVM_MSR_EXIT_REASON_FILTER)
 #define RW		(KVM_MSR_FILTER_READ | KVM_MSR_FILTER_WRITE)
 #define MAX_MSRS	(KVM_MSR_FILTER_MAX_BITMAP_SIZE * 8)
-
-static volatile uint32_t msr_nr;
-static volatile uint64_t msr_val;
-static volatile unsigned int gp_faults;
-
-static void skip_two_bytes(struct g_frame *frame)
-{
-	gp_faults++;
-	frame->rip += 2;		/* RDMSR and WRMSR */
-}
-
-static void guest_read(void)
-{
-	g_handlers[GP_VECTOR] = skip_two_bytes;
-	for (;;) {
-		msr_val = g_rdmsr(msr_nr);
-		g_sync(1);
-	}
-}
-
-static void guest_write(void)
-{
-	g_handlers[GP_VECTOR] = skip_two_bytes;
-	for (;;) {
-		g_wrmsr(msr_nr, msr_val);
-		g_sync(2);
-	}
-}
 
 FIXTURE(filter) {
 	struct tvm vm;
@@ -48,7 +21,7 @@ FIXTURE(filter) {
 
 FIXTURE_SETUP(filter)
 {
-	tvm_start(&self->vm, &self->cpu, TVM_IRQCHIP, guest_read);
+	tvm_start(&self->vm, &self->cpu, TVM_IRQCHIP, g_msr_reader);
 	self->run = self->cpu.run;
 }
 
@@ -114,32 +87,32 @@ TEST_F(filter, denied_is_gp)
 	unsigned int i;
 
 	for (i = 0; i < sizeof(msrs) / sizeof(msrs[0]); i++) {
-		msr_nr = msrs[i];
-		deny_one(&self->vm, msr_nr, KVM_MSR_FILTER_READ);
-		gp_faults = 0;
+		g_msr_nr = msrs[i];
+		deny_one(&self->vm, g_msr_nr, KVM_MSR_FILTER_READ);
+		g_msr_faults = 0;
 		EXPECT_EQ(1, tvm_sync(&self->cpu));
-		EXPECT_EQ(1, gp_faults)
-			TH_LOG("MSR %#x", msr_nr);
+		EXPECT_EQ(1, g_msr_faults)
+			TH_LOG("MSR %#x", g_msr_nr);
 		/* the host is not filtered */
-		tvcpu_get_msr(&self->cpu, msr_nr);
+		tvcpu_get_msr(&self->cpu, g_msr_nr);
 		no_filter(&self->vm);
 		EXPECT_EQ(1, tvm_sync(&self->cpu));
-		EXPECT_EQ(1, gp_faults);
+		EXPECT_EQ(1, g_msr_faults);
 	}
 }
 
 TEST_F(filter, kinds_of_access)
 {
-	msr_nr = MSR_KERNEL_GS_BASE;
-	deny_one(&self->vm, msr_nr, KVM_MSR_FILTER_WRITE);
+	g_msr_nr = MSR_KERNEL_GS_BASE;
+	deny_one(&self->vm, g_msr_nr, KVM_MSR_FILTER_WRITE);
 	EXPECT_EQ(1, tvm_sync(&self->cpu));
-	EXPECT_EQ(0, gp_faults);
-	tvcpu_long_mode(&self->cpu, guest_write);
+	EXPECT_EQ(0, g_msr_faults);
+	tvcpu_long_mode(&self->cpu, g_msr_writer);
 	EXPECT_EQ(2, tvm_sync(&self->cpu));
-	EXPECT_EQ(1, gp_faults);
-	deny_one(&self->vm, msr_nr, KVM_MSR_FILTER_READ);
+	EXPECT_EQ(1, g_msr_faults);
+	deny_one(&self->vm, g_msr_nr, KVM_MSR_FILTER_READ);
 	EXPECT_EQ(2, tvm_sync(&self->cpu));
-	EXPECT_EQ(1, gp_faults);
+	EXPECT_EQ(1, g_msr_faults);
 }
 
 /* Two neighbours of a denied MSR within one bitmap, and the default for what no range covers. */
@@ -152,23 +125,23 @@ TEST_F(filter, bitmap_and_default)
 	};
 
 	EXPECT_EQ(0, set_filter(&self->vm, &filter));
-	msr_nr = MSR_STAR;
+	g_msr_nr = MSR_STAR;
 	EXPECT_EQ(1, tvm_sync(&self->cpu));
-	EXPECT_EQ(0, gp_faults);
-	msr_nr = MSR_LSTAR;
+	EXPECT_EQ(0, g_msr_faults);
+	g_msr_nr = MSR_LSTAR;
 	EXPECT_EQ(1, tvm_sync(&self->cpu));
-	EXPECT_EQ(1, gp_faults);
-	msr_nr = MSR_CSTAR;
+	EXPECT_EQ(1, g_msr_faults);
+	g_msr_nr = MSR_CSTAR;
 	EXPECT_EQ(1, tvm_sync(&self->cpu));
-	EXPECT_EQ(1, gp_faults);
-	msr_nr = MSR_IA32_PAT;
+	EXPECT_EQ(1, g_msr_faults);
+	g_msr_nr = MSR_IA32_PAT;
 	EXPECT_EQ(1, tvm_sync(&self->cpu));
-	EXPECT_EQ(2, gp_faults);
+	EXPECT_EQ(2, g_msr_faults);
 	/* the bitmap was copied when the filter was set */
 	memset(bits, 0xff, sizeof(bits));
-	msr_nr = MSR_LSTAR;
+	g_msr_nr = MSR_LSTAR;
 	EXPECT_EQ(1, tvm_sync(&self->cpu));
-	EXPECT_EQ(3, gp_faults);
+	EXPECT_EQ(3, g_msr_faults);
 }
 
 /* Where two ranges overlap the first decides. */
@@ -181,9 +154,9 @@ TEST_F(filter, first_range_wins)
 	};
 
 	EXPECT_EQ(0, set_filter(&self->vm, &filter));
-	msr_nr = MSR_LSTAR;
+	g_msr_nr = MSR_LSTAR;
 	EXPECT_EQ(1, tvm_sync(&self->cpu));
-	EXPECT_EQ(0, gp_faults);
+	EXPECT_EQ(0, g_msr_faults);
 }
 
 TEST_F(filter, x2apic_is_not_filtered)
@@ -194,80 +167,80 @@ TEST_F(filter, x2apic_is_not_filtered)
 	tvm_supported_cpuid(&self->vm, &cpuid);
 	TVM_MUST(self->cpu.fd, KVM_SET_CPUID2, &cpuid);
 	ASSERT_EQ(1, tvcpu_msr(&self->cpu, MSR_IA32_APICBASE, base | APICBASE_X2APIC));
-	msr_nr = X2APIC_MSR(APIC_VERSION);
-	deny_one(&self->vm, msr_nr, RW);
+	g_msr_nr = X2APIC_MSR(APIC_VERSION);
+	deny_one(&self->vm, g_msr_nr, RW);
 	EXPECT_EQ(1, tvm_sync(&self->cpu));
-	EXPECT_EQ(0, gp_faults);
+	EXPECT_EQ(0, g_msr_faults);
 }
 
 TEST_F(filter, user_space_reads)
 {
 	ASSERT_EQ(0, user_space_msr(&self->vm, ALL_REASONS));
-	msr_nr = MSR_GS_BASE;
-	deny_one(&self->vm, msr_nr, KVM_MSR_FILTER_READ);
-	expect_msr_exit(&self->cpu, KVM_EXIT_X86_RDMSR, msr_nr, KVM_MSR_EXIT_REASON_FILTER);
+	g_msr_nr = MSR_GS_BASE;
+	deny_one(&self->vm, g_msr_nr, KVM_MSR_FILTER_READ);
+	expect_msr_exit(&self->cpu, KVM_EXIT_X86_RDMSR, g_msr_nr, KVM_MSR_EXIT_REASON_FILTER);
 	self->run->msr.data = 0x123456789abcdef0;
 	EXPECT_EQ(1, tvm_sync(&self->cpu));
-	EXPECT_EQ(0x123456789abcdef0, msr_val);
-	expect_msr_exit(&self->cpu, KVM_EXIT_X86_RDMSR, msr_nr, KVM_MSR_EXIT_REASON_FILTER);
+	EXPECT_EQ(0x123456789abcdef0, g_msr_val);
+	expect_msr_exit(&self->cpu, KVM_EXIT_X86_RDMSR, g_msr_nr, KVM_MSR_EXIT_REASON_FILTER);
 	self->run->msr.error = 1;
 	EXPECT_EQ(1, tvm_sync(&self->cpu));
-	EXPECT_EQ(1, gp_faults);
+	EXPECT_EQ(1, g_msr_faults);
 }
 
 TEST_F(filter, user_space_writes)
 {
 	ASSERT_EQ(0, user_space_msr(&self->vm, KVM_MSR_EXIT_REASON_FILTER));
-	tvcpu_long_mode(&self->cpu, guest_write);
-	msr_nr = MSR_LSTAR;
-	msr_val = 0xffffffff81234567;
-	deny_one(&self->vm, msr_nr, KVM_MSR_FILTER_WRITE);
-	expect_msr_exit(&self->cpu, KVM_EXIT_X86_WRMSR, msr_nr, KVM_MSR_EXIT_REASON_FILTER);
+	tvcpu_long_mode(&self->cpu, g_msr_writer);
+	g_msr_nr = MSR_LSTAR;
+	g_msr_val = 0xffffffff81234567;
+	deny_one(&self->vm, g_msr_nr, KVM_MSR_FILTER_WRITE);
+	expect_msr_exit(&self->cpu, KVM_EXIT_X86_WRMSR, g_msr_nr, KVM_MSR_EXIT_REASON_FILTER);
 	EXPECT_EQ(0xffffffff81234567, self->run->msr.data);
 	EXPECT_EQ(2, tvm_sync(&self->cpu));
-	EXPECT_EQ(0, tvcpu_get_msr(&self->cpu, msr_nr));
-	expect_msr_exit(&self->cpu, KVM_EXIT_X86_WRMSR, msr_nr, KVM_MSR_EXIT_REASON_FILTER);
+	EXPECT_EQ(0, tvcpu_get_msr(&self->cpu, g_msr_nr));
+	expect_msr_exit(&self->cpu, KVM_EXIT_X86_WRMSR, g_msr_nr, KVM_MSR_EXIT_REASON_FILTER);
 	self->run->msr.error = 7;
 	EXPECT_EQ(2, tvm_sync(&self->cpu));
-	EXPECT_EQ(1, gp_faults);
+	EXPECT_EQ(1, g_msr_faults);
 }
 
 TEST_F(filter, reasons)
 {
 	ASSERT_EQ(0, user_space_msr(&self->vm, ALL_REASONS));
-	msr_nr = MSR_UNKNOWN;
-	expect_msr_exit(&self->cpu, KVM_EXIT_X86_RDMSR, msr_nr, KVM_MSR_EXIT_REASON_UNKNOWN);
+	g_msr_nr = MSR_UNKNOWN;
+	expect_msr_exit(&self->cpu, KVM_EXIT_X86_RDMSR, g_msr_nr, KVM_MSR_EXIT_REASON_UNKNOWN);
 	EXPECT_EQ(1, tvm_sync(&self->cpu));
-	tvcpu_long_mode(&self->cpu, guest_write);
-	expect_msr_exit(&self->cpu, KVM_EXIT_X86_WRMSR, msr_nr, KVM_MSR_EXIT_REASON_UNKNOWN);
+	tvcpu_long_mode(&self->cpu, g_msr_writer);
+	expect_msr_exit(&self->cpu, KVM_EXIT_X86_WRMSR, g_msr_nr, KVM_MSR_EXIT_REASON_UNKNOWN);
 	EXPECT_EQ(2, tvm_sync(&self->cpu));
-	msr_nr = MSR_IA32_PAT;
-	msr_val = ~0ULL;		/* no such memory types */
-	expect_msr_exit(&self->cpu, KVM_EXIT_X86_WRMSR, msr_nr, KVM_MSR_EXIT_REASON_INVAL);
+	g_msr_nr = MSR_IA32_PAT;
+	g_msr_val = ~0ULL;		/* no such memory types */
+	expect_msr_exit(&self->cpu, KVM_EXIT_X86_WRMSR, g_msr_nr, KVM_MSR_EXIT_REASON_INVAL);
 	EXPECT_EQ(2, tvm_sync(&self->cpu));
 	/* each reason is asked for by itself */
 	ASSERT_EQ(0, user_space_msr(&self->vm, KVM_MSR_EXIT_REASON_UNKNOWN));
-	gp_faults = 0;
+	g_msr_faults = 0;
 	EXPECT_EQ(2, tvm_sync(&self->cpu));
-	EXPECT_EQ(1, gp_faults);
+	EXPECT_EQ(1, g_msr_faults);
 	ASSERT_EQ(0, user_space_msr(&self->vm, 0));
-	msr_nr = MSR_UNKNOWN;
+	g_msr_nr = MSR_UNKNOWN;
 	EXPECT_EQ(2, tvm_sync(&self->cpu));
-	EXPECT_EQ(2, gp_faults);
+	EXPECT_EQ(2, g_msr_faults);
 }
 
 /* User space moved the vCPU elsewhere instead of answering: nothing is finished there. */
 TEST_F(filter, replaced_while_pending)
 {
 	ASSERT_EQ(0, user_space_msr(&self->vm, ALL_REASONS));
-	msr_nr = MSR_UNKNOWN;
+	g_msr_nr = MSR_UNKNOWN;
 	tvm_expect_exit(&self->cpu, KVM_EXIT_X86_RDMSR);
 	self->run->msr.error = 1;
-	tvcpu_long_mode(&self->cpu, guest_write);
-	msr_nr = MSR_LSTAR;
-	msr_val = 0x1000;
+	tvcpu_long_mode(&self->cpu, g_msr_writer);
+	g_msr_nr = MSR_LSTAR;
+	g_msr_val = 0x1000;
 	EXPECT_EQ(2, tvm_sync(&self->cpu));
-	EXPECT_EQ(0, gp_faults);
+	EXPECT_EQ(0, g_msr_faults);
 	EXPECT_EQ(0x1000, tvcpu_get_msr(&self->cpu, MSR_LSTAR));
 }
 
@@ -305,9 +278,9 @@ TEST_F(filter, bad_arguments)
 	EXPECT_EQ(-EFAULT, set_filter(&self->vm, &filter));
 	EXPECT_EQ(-EFAULT, tvm_ioctl(self->vm.fd, KVM_X86_SET_MSR_FILTER, 0x10));
 	/* what was refused changed nothing: the whole low range is still denied */
-	msr_nr = MSR_IA32_PAT;
+	g_msr_nr = MSR_IA32_PAT;
 	EXPECT_EQ(1, tvm_sync(&self->cpu));
-	EXPECT_EQ(1, gp_faults);
+	EXPECT_EQ(1, g_msr_faults);
 }
 
 TEST_F(filter, bad_reasons)
@@ -328,12 +301,12 @@ TEST_F(filter, wrapping_range)
 
 	EXPECT_EQ(0, set_filter(&self->vm, &filter));
 	ASSERT_EQ(0, user_space_msr(&self->vm, KVM_MSR_EXIT_REASON_FILTER));
-	msr_nr = -4U;
-	expect_msr_exit(&self->cpu, KVM_EXIT_X86_RDMSR, msr_nr, KVM_MSR_EXIT_REASON_FILTER);
+	g_msr_nr = -4U;
+	expect_msr_exit(&self->cpu, KVM_EXIT_X86_RDMSR, g_msr_nr, KVM_MSR_EXIT_REASON_FILTER);
 	EXPECT_EQ(1, tvm_sync(&self->cpu));
-	msr_nr = MSR_IA32_TSC;		/* 0x10, below -8 + 64 */
+	g_msr_nr = MSR_IA32_TSC;		/* 0x10, below -8 + 64 */
 	EXPECT_EQ(1, tvm_sync(&self->cpu));
-	EXPECT_EQ(0, gp_faults);
+	EXPECT_EQ(0, g_msr_faults);
 }
 
 TEST_HARNESS_MAIN

@@ -7,39 +7,10 @@
 #include <sys/syscall.h>
 
 #include "kselftest_harness.h"
+#include "msr.h"
 #include "tvm.h"
 
 #define NON_CANONICAL	0x4000000000000000ULL	/* with 4 and with 5 level paging */
-
-static volatile uint32_t msr_nr;
-static volatile uint64_t msr_val;
-static volatile unsigned int gp_faults;
-
-static void skip_two_bytes(struct g_frame *frame)
-{
-	gp_faults++;
-	frame->rip += 2;		/* RDMSR and WRMSR */
-	frame->rax = 0xbad;
-	frame->rdx = 0;
-}
-
-static void guest_read(void)
-{
-	g_handlers[GP_VECTOR] = skip_two_bytes;
-	for (;;) {
-		msr_val = g_rdmsr(msr_nr);
-		g_sync(1);
-	}
-}
-
-static void guest_write(void)
-{
-	g_handlers[GP_VECTOR] = skip_two_bytes;
-	for (;;) {
-		g_wrmsr(msr_nr, msr_val);
-		g_sync(2);
-	}
-}
 
 FIXTURE(msr) {
 	struct tvm vm;
@@ -48,7 +19,7 @@ FIXTURE(msr) {
 
 FIXTURE_SETUP(msr)
 {
-	tvm_start(&self->vm, &self->cpu, TVM_IRQCHIP, guest_read);
+	tvm_start(&self->vm, &self->cpu, TVM_IRQCHIP, g_msr_reader);
 }
 
 FIXTURE_TEARDOWN(msr)
@@ -93,12 +64,12 @@ TEST_F(msr, host_to_guest)
 		val = owned_val(i);
 		EXPECT_EQ(1, tvcpu_msr(&self->cpu, owned[i].index, val));
 		EXPECT_EQ(val, tvcpu_get_msr(&self->cpu, owned[i].index));
-		msr_nr = owned[i].index;
+		g_msr_nr = owned[i].index;
 		EXPECT_EQ(1, tvm_sync(&self->cpu));
-		EXPECT_EQ(val, msr_val)
+		EXPECT_EQ(val, g_msr_val)
 			TH_LOG("MSR %#x", owned[i].index);
 	}
-	EXPECT_EQ(0, gp_faults);
+	EXPECT_EQ(0, g_msr_faults);
 }
 
 TEST_F(msr, guest_to_host)
@@ -106,29 +77,29 @@ TEST_F(msr, guest_to_host)
 	unsigned int i;
 	uint64_t val;
 
-	tvcpu_long_mode(&self->cpu, guest_write);
+	tvcpu_long_mode(&self->cpu, g_msr_writer);
 	for (i = 0; i < sizeof(owned) / sizeof(owned[0]); i++) {
 		val = owned_val(i);
-		msr_nr = owned[i].index;
-		msr_val = val;
+		g_msr_nr = owned[i].index;
+		g_msr_val = val;
 		EXPECT_EQ(2, tvm_sync(&self->cpu));
 		EXPECT_EQ(val, tvcpu_get_msr(&self->cpu, owned[i].index))
 			TH_LOG("MSR %#x", owned[i].index);
 	}
-	EXPECT_EQ(0, gp_faults);
+	EXPECT_EQ(0, g_msr_faults);
 	/* the host still has its own SYSCALL entry and GS base: this call proves it */
 	EXPECT_EQ(getpid(), syscall(SYS_getpid));
 }
 
 TEST_F(msr, guest_unknown_is_gp)
 {
-	msr_nr = MSR_UNKNOWN;
+	g_msr_nr = MSR_UNKNOWN;
 	EXPECT_EQ(1, tvm_sync(&self->cpu));
-	EXPECT_EQ(1, gp_faults);
-	EXPECT_EQ(0xbad, msr_val);
-	tvcpu_long_mode(&self->cpu, guest_write);
+	EXPECT_EQ(1, g_msr_faults);
+	EXPECT_EQ(G_MSR_FAULTED, g_msr_val);
+	tvcpu_long_mode(&self->cpu, g_msr_writer);
 	EXPECT_EQ(2, tvm_sync(&self->cpu));
-	EXPECT_EQ(2, gp_faults);
+	EXPECT_EQ(2, g_msr_faults);
 }
 
 TEST_F(msr, guest_bad_value_is_gp)
@@ -148,15 +119,15 @@ TEST_F(msr, guest_bad_value_is_gp)
 	};
 	unsigned int i;
 
-	tvcpu_long_mode(&self->cpu, guest_write);
+	tvcpu_long_mode(&self->cpu, g_msr_writer);
 	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		if (bad[i].native && !tvm_host_is_intel())
 			continue;
-		gp_faults = 0;
-		msr_nr = bad[i].index;
-		msr_val = bad[i].val;
+		g_msr_faults = 0;
+		g_msr_nr = bad[i].index;
+		g_msr_val = bad[i].val;
 		EXPECT_EQ(2, tvm_sync(&self->cpu));
-		EXPECT_EQ(1, gp_faults)
+		EXPECT_EQ(1, g_msr_faults)
 			TH_LOG("MSR %#x = %#llx", bad[i].index, (long long)bad[i].val);
 	}
 }
@@ -242,37 +213,37 @@ TEST_F(msr, tsc)
 {
 	uint64_t before, now;
 
-	msr_nr = MSR_IA32_TSC;
+	g_msr_nr = MSR_IA32_TSC;
 	EXPECT_EQ(1, tvm_sync(&self->cpu));
-	before = msr_val;
+	before = g_msr_val;
 	EXPECT_EQ(1, tvm_sync(&self->cpu));
-	EXPECT_GT(msr_val, before);
+	EXPECT_GT(g_msr_val, before);
 	/* a large step set by the host is seen by the guest */
 	EXPECT_EQ(1, tvcpu_msr(&self->cpu, MSR_IA32_TSC, before + (1ULL << 50)));
 	EXPECT_EQ(1, tvm_sync(&self->cpu));
-	EXPECT_GE(msr_val, before + (1ULL << 50));
+	EXPECT_GE(g_msr_val, before + (1ULL << 50));
 	now = tvcpu_get_msr(&self->cpu, MSR_IA32_TSC);
-	EXPECT_GE(now, msr_val);
-	EXPECT_LT(now - msr_val, 1ULL << 40);
+	EXPECT_GE(now, g_msr_val);
+	EXPECT_LT(now - g_msr_val, 1ULL << 40);
 }
 
 TEST_F(msr, tsc_adjust)
 {
 	uint64_t tsc;
 
-	msr_nr = MSR_IA32_TSC;
+	g_msr_nr = MSR_IA32_TSC;
 	EXPECT_EQ(1, tvm_sync(&self->cpu));
-	tsc = msr_val;
-	tvcpu_long_mode(&self->cpu, guest_write);
-	msr_nr = MSR_IA32_TSC_ADJUST;
-	msr_val = 1ULL << 48;
+	tsc = g_msr_val;
+	tvcpu_long_mode(&self->cpu, g_msr_writer);
+	g_msr_nr = MSR_IA32_TSC_ADJUST;
+	g_msr_val = 1ULL << 48;
 	EXPECT_EQ(2, tvm_sync(&self->cpu));
-	tvcpu_long_mode(&self->cpu, guest_read);
+	tvcpu_long_mode(&self->cpu, g_msr_reader);
 	EXPECT_EQ(1, tvm_sync(&self->cpu));
-	EXPECT_EQ(1ULL << 48, msr_val);
-	msr_nr = MSR_IA32_TSC;
+	EXPECT_EQ(1ULL << 48, g_msr_val);
+	g_msr_nr = MSR_IA32_TSC;
 	EXPECT_EQ(1, tvm_sync(&self->cpu));
-	EXPECT_GE(msr_val, tsc + (1ULL << 48));
+	EXPECT_GE(g_msr_val, tsc + (1ULL << 48));
 }
 
 TEST_HARNESS_MAIN

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Numbers and structures of the KVM ABI that the build host's <linux/kvm.h> may lack. */
+/*
+ * Numbers and structures of the KVM ABI that the build host's <linux/kvm.h> may lack. Not the
+ * module's own copy: a wrong number there is to fail here.
+ */
 #ifndef SELFTESTS_LIB_ABI_H
 #define SELFTESTS_LIB_ABI_H
 

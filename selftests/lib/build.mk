@@ -13,7 +13,7 @@ CFLAGS += -Wno-sign-compare -Wno-unused-parameter
 CFLAGS += -fno-tree-loop-distribute-patterns -fno-strict-aliasing -pthread
 LDFLAGS += -static -no-pie -pthread
 
-TVM_SRCS := $(addprefix $(LIBDIR)/,tvm.c state.c run.c) $(GUESTDIR)/runtime.c
+TVM_SRCS := $(addprefix $(LIBDIR)/,tvm.c state.c run.c) $(addprefix $(GUESTDIR)/,runtime.c msr.c)
 TVM_ASM := $(addprefix $(GUESTDIR)/,vectors.S real.S prot.S long.S)
 TVM_HDRS := $(wildcard $(LIBDIR)/*.h $(GUESTDIR)/*.h)
 TVM_OBJS = $(addprefix $(OUTPUT)/tvm-,$(notdir $(TVM_SRCS:.c=.o) $(TVM_ASM:.S=.o)))

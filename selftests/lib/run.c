@@ -103,3 +103,30 @@ void tvm_expect_exit(struct tvcpu *cpu, uint32_t reason)
 	tvm_dump(cpu);
 	tvm_die("vCPU %d: exit %ld, not %u", cpu->id, ret, reason);
 }
+
+void tvm_expect_mmio(struct tvcpu *cpu, uint64_t gpa, unsigned int len, int is_write)
+{
+	tvm_expect_exit(cpu, KVM_EXIT_MMIO);
+	if (cpu->run->mmio.phys_addr == gpa && cpu->run->mmio.len == len &&
+	    cpu->run->mmio.is_write == is_write)
+		return;
+	tvm_dump(cpu);
+	tvm_die("expected %s of %u at %#lx", is_write ? "write" : "read", len, gpa);
+}
+
+unsigned int tvm_count_exits(struct tvcpu *cpu)
+{
+	unsigned int n;
+
+	for (n = 0; n < 1000; n++) {
+		long ret = tvm_run(cpu);
+
+		if (ret == KVM_EXIT_IO && cpu->run->io.port == G_PORT_SYNC)
+			return n;
+		if (ret != KVM_EXIT_IO && ret != KVM_EXIT_MMIO) {
+			tvm_dump(cpu);
+			tvm_die("exit %ld", ret);
+		}
+	}
+	tvm_die("the guest did not reach its g_sync()");
+}

@@ -164,6 +164,12 @@ uint32_t tvm_sync(struct tvcpu *cpu);
 /** tvm_expect_exit() - Run once; end the test unless the exit is @reason */
 void tvm_expect_exit(struct tvcpu *cpu, uint32_t reason);
 
+/** tvm_expect_mmio() - Run once; end the test unless the exit is this MMIO access */
+void tvm_expect_mmio(struct tvcpu *cpu, uint64_t gpa, unsigned int len, int is_write);
+
+/** tvm_count_exits() - Run to the next g_sync(); how many PIO and MMIO exits came before it */
+unsigned int tvm_count_exits(struct tvcpu *cpu);
+
 /** tvm_io_data() - The data of the KVM_EXIT_IO in the run page */
 void *tvm_io_data(struct tvcpu *cpu);
 
