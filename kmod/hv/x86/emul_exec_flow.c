@@ -29,6 +29,14 @@ int ex_push_imm(struct emul_ctxt *c)
 	return emul_push(c, c->insn.imm, c->insn.opsize);
 }
 
+/* SDM "PUSHF": VM and RF are clear in what is pushed. IOPL and VIF matter in virtual-8086 mode. */
+int ex_pushf(struct emul_ctxt *c)
+{
+	if (c->mode == EMUL_MODE_VM86)
+		return EMUL_UNHANDLED;
+	return emul_push(c, c->rflags & ~(u64)(X86_EFLAGS_VM | X86_EFLAGS_RF), c->insn.opsize);
+}
+
 /* SDM "POP": an address based on rSP is computed after the increment. */
 int ex_pop_rm(struct emul_ctxt *c)
 {

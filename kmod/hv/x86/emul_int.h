@@ -200,6 +200,7 @@ int ex_outs(struct emul_ctxt *c);
 int ex_push_rm(struct emul_ctxt *c);
 int ex_pop_rm(struct emul_ctxt *c);
 int ex_push_imm(struct emul_ctxt *c);
+int ex_pushf(struct emul_ctxt *c);
 int ex_call_rm(struct emul_ctxt *c);
 int ex_jmp_rm(struct emul_ctxt *c);
 int ex_call_rel(struct emul_ctxt *c);
