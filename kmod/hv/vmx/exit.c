@@ -94,6 +94,7 @@ static int handle_triple_fault(struct hv_vmx *vmx)
 
 static int handle_interrupt_window(struct hv_vmx *vmx)
 {
+	vmx->nmi_after_sti = false;
 	vmx_want_interrupt_window(&vmx->vcpu, false);
 	hv_request(&vmx->vcpu, HV_REQ_EVENT);
 	return HV_RESUME;

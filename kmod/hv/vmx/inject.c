@@ -83,21 +83,26 @@ bool vmx_nmi_allowed(struct hv_vcpu *vcpu)
 
 void vmx_want_interrupt_window(struct hv_vcpu *vcpu, bool on)
 {
-	vmcs_control_cpu(to_vmx(vcpu), CPU_BASED_INTR_WINDOW_EXITING, on);
+	struct hv_vmx *vmx = to_vmx(vcpu);
+
+	vmcs_control_cpu(vmx, CPU_BASED_INTR_WINDOW_EXITING, on || vmx->nmi_after_sti);
 }
 
 /*
  * STI's shadow does not hold the NMI window back, so waiting for it that way
- * would exit for ever; the shadow ends where the interrupt window opens.
+ * would exit for ever; the shadow ends where the interrupt window opens. An
+ * event that is delivered first ends it, too.
  */
 void vmx_want_nmi_window(struct hv_vcpu *vcpu, bool on)
 {
 	struct hv_vmx *vmx = to_vmx(vcpu);
 
-	if (on && (vmx->interruptibility & GUEST_INTR_STATE_STI))
+	if (on && (vmx->interruptibility & GUEST_INTR_STATE_STI) && !vmx->injecting) {
+		vmx->nmi_after_sti = true;
 		vmcs_control_cpu(vmx, CPU_BASED_INTR_WINDOW_EXITING, true);
-	else
+	} else {
 		vmcs_control_cpu(vmx, CPU_BASED_NMI_WINDOW_EXITING, on);
+	}
 }
 
 void vmx_set_interruptibility(struct hv_vmx *vmx, u32 state)

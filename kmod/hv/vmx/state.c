@@ -346,6 +346,7 @@ void vmx_reset(struct hv_vcpu *vcpu, bool init)
 	vmcs_write32(GUEST_ACTIVITY_STATE, GUEST_ACTIVITY_ACTIVE);
 	vmcs_write32(VM_ENTRY_INTR_INFO_FIELD, 0);
 	vmx->injecting = false;
+	vmx->nmi_after_sti = false;
 	if (!init) {
 		vmx->entry.spec_ctrl = 0;
 		vmx->spec_ctrl_passed = false;

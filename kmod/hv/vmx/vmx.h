@@ -110,6 +110,7 @@ struct hv_vmx {
 	u64 deadline;			/* host TSC; U64_MAX: none */
 	bool timer_set;			/* the VMCS holds a deadline, not the bound */
 	bool injecting;			/* this entry delivers an event */
+	bool nmi_after_sti;		/* the interrupt window is where an NMI gets in */
 	bool reload;			/* host_enter() must look at MSRs again */
 	bool flush_l1d;			/* secrets may be in the L1 data cache */
 	struct vmx_host host;
