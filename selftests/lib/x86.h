@@ -32,6 +32,7 @@
 #define X86_RFLAGS_FIXED	BIT64(1)
 #define X86_RFLAGS_TF		BIT64(8)
 #define X86_RFLAGS_IF		BIT64(9)
+#define X86_RFLAGS_RF		BIT64(16)
 
 #define PTE_P			BIT64(0)
 #define PTE_W			BIT64(1)

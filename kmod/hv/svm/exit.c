@@ -163,12 +163,12 @@ static int handle_dr(struct hv_vcpu *vcpu)
 
 static int handle_db(struct hv_vcpu *vcpu)
 {
-	u64 dr6 = svm_save(vcpu)->dr6;
-
-	if ((dr6 & DR_STEP) && svm_iret_done(vcpu))
-		return HV_RESUME;
 	/* RTM is active low, and so set in what stands for "nothing happened". */
-	return hv_handle_db(vcpu, dr6 ^ DR6_RESERVED);
+	u64 dr6 = svm_save(vcpu)->dr6 ^ DR6_RESERVED;
+
+	if (unlikely(svm_step_trapped(vcpu, &dr6)))
+		return HV_RESUME;
+	return hv_handle_db(vcpu, dr6);
 }
 
 static int handle_bp(struct hv_vcpu *vcpu)
@@ -176,14 +176,36 @@ static int handle_bp(struct hv_vcpu *vcpu)
 	return with_length(vcpu, hv_handle_bp);
 }
 
+static int handle_of(struct hv_vcpu *vcpu)
+{
+	vcpu->events.soft_insn_len = insn_len(vcpu);
+	hv_queue_exception(vcpu, HV_OF);
+	return HV_RESUME;
+}
+
 static int handle_nm(struct hv_vcpu *vcpu)
 {
 	return hv_handle_nm(vcpu);
 }
 
-static int handle_ac(struct hv_vcpu *vcpu)
+static int handle_pf(struct hv_vcpu *vcpu)
 {
-	hv_queue_exception_error(vcpu, HV_AC, svm_control(vcpu)->exit_info_1);
+	const struct vmcb_control_area *control = svm_control(vcpu);
+
+	hv_queue_page_fault(vcpu, control->exit_info_2, control->exit_info_1);
+	return HV_RESUME;
+}
+
+static int handle_exception(struct hv_vcpu *vcpu)
+{
+	hv_queue_exception(vcpu, svm_control(vcpu)->exit_code - SVM_EXIT_EXCP_BASE);
+	return HV_RESUME;
+}
+
+static int handle_exception_error(struct hv_vcpu *vcpu)
+{
+	hv_queue_exception_error(vcpu, svm_control(vcpu)->exit_code - SVM_EXIT_EXCP_BASE,
+				 svm_control(vcpu)->exit_info_1);
 	return HV_RESUME;
 }
 
@@ -198,12 +220,6 @@ static int handle_vintr(struct hv_vcpu *vcpu)
 {
 	svm_want_interrupt_window(vcpu, false);
 	hv_request(vcpu, HV_REQ_EVENT);
-	return HV_RESUME;
-}
-
-static int handle_iret(struct hv_vcpu *vcpu)
-{
-	svm_iret_begins(vcpu);
 	return HV_RESUME;
 }
 
@@ -231,14 +247,28 @@ static const exit_handler handlers[] = {
 	[SVM_EXIT_EXCP_BASE + HV_BP] = handle_bp,
 	[SVM_EXIT_EXCP_BASE + HV_UD] = hv_handle_ud,
 	[SVM_EXIT_EXCP_BASE + HV_NM] = handle_nm,
-	[SVM_EXIT_EXCP_BASE + HV_AC] = handle_ac,
+	[SVM_EXIT_EXCP_BASE + HV_AC] = handle_exception_error,
+	/* intercepted in a step only (nmi.c) */
+	[SVM_EXIT_EXCP_BASE + HV_DE] = handle_exception,
+	[SVM_EXIT_EXCP_BASE + HV_OF] = handle_of,
+	[SVM_EXIT_EXCP_BASE + HV_BR] = handle_exception,
+	[SVM_EXIT_EXCP_BASE + HV_DF] = handle_exception_error,
+	[SVM_EXIT_EXCP_BASE + HV_TS ... SVM_EXIT_EXCP_BASE + HV_GP] = handle_exception_error,
+	[SVM_EXIT_EXCP_BASE + HV_PF] = handle_pf,
+	[SVM_EXIT_EXCP_BASE + HV_MF] = handle_exception,
+	[SVM_EXIT_EXCP_BASE + HV_XM] = handle_exception,
+	[SVM_EXIT_EXCP_BASE + HV_CP] = handle_exception_error,
 	[SVM_EXIT_EXCP_BASE + HV_MC] = handle_host_event,
 	[SVM_EXIT_INTR] = handle_host_event,
 	[SVM_EXIT_NMI] = handle_host_event,
 	[SVM_EXIT_SMI] = handle_host_event,
 	[SVM_EXIT_INIT] = handle_host_event,
 	[SVM_EXIT_VINTR] = handle_vintr,
-	[SVM_EXIT_IRET] = handle_iret,
+	[SVM_EXIT_PUSHF] = svm_handle_pushf,
+	[SVM_EXIT_POPF] = svm_refuse_step,
+	[SVM_EXIT_SWINT] = svm_refuse_step,
+	[SVM_EXIT_ICEBP] = svm_refuse_step,
+	[SVM_EXIT_IRET] = svm_handle_iret,
 	[SVM_EXIT_CPUID] = handle_cpuid,
 	[SVM_EXIT_INVD] = handle_skip,
 	[SVM_EXIT_WBINVD] = handle_skip,

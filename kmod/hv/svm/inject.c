@@ -51,12 +51,6 @@ void svm_forget_interrupt(struct hv_vcpu *vcpu)
 	program_virq(vcpu);
 }
 
-void svm_inject_nmi(struct hv_vcpu *vcpu)
-{
-	inject(vcpu, SVM_EVTINJ_TYPE_NMI, HV_NMI);
-	svm_set_nmi_mask(vcpu, true);
-}
-
 /*
  * EVENTINJ only where the window takes V_IRQ, or for INT n: QEMU's emulation delivers an
  * interrupt from there twice if its CPU thread is kicked before the next exception or exit.
@@ -82,10 +76,11 @@ bool svm_interrupt_allowed(struct hv_vcpu *vcpu)
 	       !(svm_control(vcpu)->int_state & SVM_INTERRUPT_SHADOW_MASK);
 }
 
-bool svm_nmi_allowed(struct hv_vcpu *vcpu)
+/* The interrupt that is programmed as V_IRQ, by EVENTINJ instead. */
+void svm_inject_by_event(struct hv_vcpu *vcpu)
 {
-	return !vcpu->events.nmi_masked &&
-	       !(svm_control(vcpu)->int_state & SVM_INTERRUPT_SHADOW_MASK);
+	svm_forget_interrupt(vcpu);
+	inject(vcpu, SVM_EVTINJ_TYPE_INTR, vcpu->events.interrupt.vector);
 }
 
 /* A virtual interrupt that outranks every TPR, and whose acceptance is intercepted. */
@@ -95,56 +90,10 @@ void svm_want_interrupt_window(struct hv_vcpu *vcpu, bool on)
 
 	if (svm->irq_window == on)
 		return;
-	if (svm->virq) {
-		inject(vcpu, SVM_EVTINJ_TYPE_INTR, vcpu->events.interrupt.vector);
-		svm->virq = false;
-	}
+	if (svm->virq)
+		svm_inject_by_event(vcpu);
 	svm->irq_window = on;
 	program_virq(vcpu);
-}
-
-static void step_over_iret(struct hv_vcpu *vcpu)
-{
-	struct hv_svm *svm = to_svm(vcpu);
-
-	svm->nmi_stepping = true;
-	vcpu->rflags |= X86_EFLAGS_TF | X86_EFLAGS_RF;
-}
-
-/*
- * NMIs stay masked until IRET. Without virtual NMIs its interception is the only
- * sign of it, and the window opens one instruction later. In an interrupt
- * shadow the window opens after one instruction, too.
- */
-void svm_want_nmi_window(struct hv_vcpu *vcpu, bool on)
-{
-	struct hv_svm *svm = to_svm(vcpu);
-
-	svm->nmi_wanted = on;
-	if (on && !vcpu->events.nmi_masked)
-		step_over_iret(vcpu);
-}
-
-void svm_iret_begins(struct hv_vcpu *vcpu)
-{
-	svm_intercept(vcpu, INTERCEPT_IRET, false);
-	step_over_iret(vcpu);
-}
-
-/* true: the single-step trap was only for us */
-bool svm_iret_done(struct hv_vcpu *vcpu)
-{
-	struct hv_svm *svm = to_svm(vcpu);
-
-	if (!svm->nmi_stepping)
-		return false;
-	svm->nmi_stepping = false;
-	svm_set_nmi_mask(vcpu, false);
-	hv_request(vcpu, HV_REQ_EVENT);
-	/* TF goes, unless a debugger or the guest itself put it there too. */
-	if (!vcpu->rflags_tf_debug)
-		vcpu->rflags &= ~(u64)X86_EFLAGS_TF;
-	return !vcpu->rflags_tf_debug;
 }
 
 u32 svm_get_interrupt_shadow(struct hv_vcpu *vcpu)
@@ -162,17 +111,6 @@ void svm_set_interrupt_shadow(struct hv_vcpu *vcpu, u32 shadow)
 	else
 		svm_control(vcpu)->int_state &= ~SVM_INTERRUPT_SHADOW_MASK;
 	vcpu->shadow = shadow;
-}
-
-bool svm_get_nmi_mask(struct hv_vcpu *vcpu)
-{
-	return vcpu->events.nmi_masked;
-}
-
-void svm_set_nmi_mask(struct hv_vcpu *vcpu, bool masked)
-{
-	vcpu->events.nmi_masked = masked;
-	svm_intercept(vcpu, INTERCEPT_IRET, masked);
 }
 
 static void requeue_exception(struct hv_vcpu *vcpu, u32 info)

@@ -258,8 +258,7 @@ void svm_reset(struct hv_vcpu *vcpu, bool init)
 	control->event_inj = 0;
 	control->int_state = 0;
 	control->clean = 0;
-	to_svm(vcpu)->nmi_stepping = false;
 	svm_want_interrupt_window(vcpu, false);
 	svm_forget_interrupt(vcpu);
-	svm_set_nmi_mask(vcpu, false);
+	svm_nmi_reset(vcpu);
 }

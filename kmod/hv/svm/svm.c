@@ -169,6 +169,8 @@ static bool svm_enter(struct hv_vcpu *vcpu)
 	svm_take_asid(svm);
 	if (unlikely(svm->vmcb->control.event_inj || svm->virq))
 		recheck_injection(svm);
+	if (unlikely(svm->nmi_wanted || svm->iret_begun))
+		svm_nmi_before_entry(vcpu);
 	if (vcpu->debug.want)
 		svm->vmcb->save.dr6 = vcpu->debug.dr6;
 	/* RDTSCP and RDPID read the host's register, which is its CPU number. */
@@ -185,6 +187,8 @@ static bool svm_enter(struct hv_vcpu *vcpu)
 	svm->vmcb->control.clean = SVM_CLEAN_ALL;
 	svm->vmcb->control.event_inj = 0;
 	svm_requeue(vcpu);
+	if (unlikely(svm->step.active))
+		svm_step_exited(vcpu);
 	return svm->vmcb->control.exit_code != SVM_EXIT_ERR;
 }
 

@@ -42,11 +42,20 @@ struct hv_svm {
 	u64 host_pa;			/* this CPU's svm_cpu.host */
 	u64 asid_generation;		/* 0: take a new ASID at the next entry */
 	int asid_cpu;
-	bool nmi_stepping;		/* single-stepping over the IRET that unmasks NMIs */
-	bool nmi_wanted;		/* want_nmi_window(true) */
+	bool nmi_wanted;		/* want_nmi_window(true) since the last entry */
+	bool iret_begun;		/* at iret_rip is the IRET that unmasks NMIs */
 	bool irq_window;		/* V_IRQ asks for an exit when the guest opens */
-	bool virq;			/* V_IRQ is events.interrupt.vector, which the next entry takes */
+	bool virq;			/* V_IRQ is events.interrupt.vector, for the next entry */
 	bool dr_passed;			/* the guest has the debug registers for this stay */
+	u64 iret_rip;
+	struct {			/* an entry that runs one instruction; nmi.c */
+		bool active;
+		bool tf;		/* the guest, or its debugger, steps too */
+		bool own_trap;		/* the #DB that ended it is ours alone */
+		bool refused;		/* not at the next entry */
+		u32 exceptions;		/* the intercepts there were */
+		u64 rip;
+	} step;
 };
 
 static inline struct hv_svm *to_svm(struct hv_vcpu *vcpu)
@@ -126,19 +135,27 @@ int svm_set_msr(struct hv_vcpu *vcpu, u32 msr, u64 value, bool host);
 /* inject.c */
 void svm_inject_exception(struct hv_vcpu *vcpu);
 void svm_inject_interrupt(struct hv_vcpu *vcpu);
-void svm_inject_nmi(struct hv_vcpu *vcpu);
 bool svm_interrupt_allowed(struct hv_vcpu *vcpu);
-bool svm_nmi_allowed(struct hv_vcpu *vcpu);
 void svm_forget_interrupt(struct hv_vcpu *vcpu);
+void svm_inject_by_event(struct hv_vcpu *vcpu);
 void svm_want_interrupt_window(struct hv_vcpu *vcpu, bool on);
-void svm_want_nmi_window(struct hv_vcpu *vcpu, bool on);
 u32 svm_get_interrupt_shadow(struct hv_vcpu *vcpu);
 void svm_set_interrupt_shadow(struct hv_vcpu *vcpu, u32 shadow);
+void svm_requeue(struct hv_vcpu *vcpu);		/* after an exit: what was being delivered? */
+
+/* nmi.c */
+void svm_inject_nmi(struct hv_vcpu *vcpu);
+bool svm_nmi_allowed(struct hv_vcpu *vcpu);
+void svm_want_nmi_window(struct hv_vcpu *vcpu, bool on);
 bool svm_get_nmi_mask(struct hv_vcpu *vcpu);
 void svm_set_nmi_mask(struct hv_vcpu *vcpu, bool masked);
-void svm_requeue(struct hv_vcpu *vcpu);		/* after an exit: what was being delivered? */
-void svm_iret_begins(struct hv_vcpu *vcpu);	/* IRET intercept */
-bool svm_iret_done(struct hv_vcpu *vcpu);	/* #DB: was it ours? */
+void svm_nmi_reset(struct hv_vcpu *vcpu);
+void svm_nmi_before_entry(struct hv_vcpu *vcpu);
+void svm_step_exited(struct hv_vcpu *vcpu);
+bool svm_step_trapped(struct hv_vcpu *vcpu, u64 *dr6);
+int svm_refuse_step(struct hv_vcpu *vcpu);
+int svm_handle_pushf(struct hv_vcpu *vcpu);
+int svm_handle_iret(struct hv_vcpu *vcpu);
 
 /* npt.c */
 void svm_flush_tdp(struct hv_vcpu *vcpu);
