@@ -174,7 +174,7 @@ static void on_change(struct g_frame *frame)
 	self_ipi(HIGH);
 	to_x2apic();
 	G_ASSERT(is_set(APIC_ISR, MIDDLE) && is_set(APIC_IRR, LOW) && is_set(APIC_IRR, HIGH));
-	G_ASSERT(g_rdmsr(X2APIC_MSR(0xa0)) == (MIDDLE & 0xf0));
+	G_ASSERT(g_rdmsr(X2APIC_MSR(APIC_PPR)) == (MIDDLE & 0xf0));
 	reg_write(APIC_EOI, 0);
 	G_ASSERT(!is_set(APIC_ISR, MIDDLE));
 }
@@ -305,11 +305,12 @@ static uint64_t read_cr8(void)
 }
 
 /* The host requests LOW and HIGH between the syncs. */
-static void guest_tpr(void)
+static void check_tpr(void)
 {
-	begin();
+	nr_taken = 0;
 	write_cr8(MIDDLE >> 4);
 	G_ASSERT(reg_read(APIC_TPR) == (MIDDLE & 0xf0) && read_cr8() == MIDDLE >> 4);
+	G_ASSERT(reg_read(APIC_PPR) == (MIDDLE & 0xf0));
 	g_sync(1);
 	g_irq_window();
 	G_ASSERT(nr_taken == 1 && taken[0] == HIGH && is_set(APIC_IRR, LOW));
@@ -324,6 +325,43 @@ static void guest_tpr(void)
 	g_sync(nr_taken);
 }
 
+/* Lowered twice, each time to what still holds LOW back: then it waits for TPR again. */
+static void check_tpr_steps(void)
+{
+	nr_taken = 0;
+	reg_write(APIC_TPR, HIGH & 0xf0);
+	self_ipi(LOW);
+	self_ipi(MIDDLE);
+	g_irq_window();
+	G_ASSERT(nr_taken == 0 && reg_read(APIC_PPR) == (HIGH & 0xf0));
+	write_cr8((MIDDLE >> 4) - 1);
+	g_irq_window();
+	G_ASSERT(nr_taken == 1 && taken[0] == MIDDLE);
+	write_cr8(LOW >> 4);
+	g_irq_window();
+	G_ASSERT(nr_taken == 1);
+	/* without interrupts, TPR goes down and up again: nothing may remain of it */
+	write_cr8(0);
+	G_ASSERT(reg_read(APIC_PPR) == 0);
+	write_cr8(LOW >> 4);
+	g_irq_window();
+	G_ASSERT(nr_taken == 1);
+	write_cr8(0);
+	g_sti_hlt();
+	G_ASSERT(nr_taken == 2 && taken[1] == LOW);
+}
+
+static void guest_tpr(void)
+{
+	begin();
+	check_tpr();
+	check_tpr_steps();
+	to_x2apic();
+	check_tpr();
+	check_tpr_steps();
+	g_sync(nr_taken);
+}
+
 static void send_msi(struct __test_metadata *_metadata, struct tvm *vm, uint32_t vector)
 {
 	struct kvm_msi msi = { .address_lo = APIC_BASE_GPA, .data = vector };
@@ -334,16 +372,48 @@ static void send_msi(struct __test_metadata *_metadata, struct tvm *vm, uint32_t
 TEST_F(modes, tpr_holds_back)
 {
 	struct kvm_sregs sregs;
+	int round;
 
 	tvcpu_long_mode(&self->cpu, guest_tpr);
+	for (round = 0; round < 2; round++) {
+		EXPECT_EQ(1, tvm_sync(&self->cpu));
+		send_msi(_metadata, &self->vm, LOW);
+		send_msi(_metadata, &self->vm, HIGH);
+		EXPECT_EQ(2, tvm_sync(&self->cpu));
+		tvcpu_get_sregs(&self->cpu, &sregs);
+		EXPECT_EQ(LOW >> 4, sregs.cr8);
+		EXPECT_EQ(2, tvm_sync(&self->cpu));
+		EXPECT_EQ(LOW, taken[1]);
+	}
+	EXPECT_EQ(2, tvm_sync(&self->cpu));
+}
+
+static void guest_tpr_host(void)
+{
+	begin();
+	to_x2apic();
+	write_cr8(HIGH >> 4);
+	self_ipi(LOW);
+	g_irq_window();
+	G_ASSERT(nr_taken == 0);
+	g_sync(1);
+	G_ASSERT(read_cr8() == 1);
+	g_irq_window();
+	g_sync(nr_taken);
+}
+
+/* User space lowers TPR while an interrupt waits for that. */
+TEST_F(modes, tpr_lowered_by_user_space)
+{
+	struct kvm_sregs sregs;
+
+	tvcpu_long_mode(&self->cpu, guest_tpr_host);
 	EXPECT_EQ(1, tvm_sync(&self->cpu));
-	send_msi(_metadata, &self->vm, LOW);
-	send_msi(_metadata, &self->vm, HIGH);
-	EXPECT_EQ(2, tvm_sync(&self->cpu));
 	tvcpu_get_sregs(&self->cpu, &sregs);
-	EXPECT_EQ(LOW >> 4, sregs.cr8);
-	EXPECT_EQ(2, tvm_sync(&self->cpu));
-	EXPECT_EQ(LOW, taken[1]);
+	sregs.cr8 = 1;
+	tvcpu_set_sregs(&self->cpu, &sregs);
+	EXPECT_EQ(1, tvm_sync(&self->cpu));
+	EXPECT_EQ(LOW, taken[0]);
 }
 
 /* HIGH interrupts MIDDLE, LOW waits for both. */
@@ -500,7 +570,7 @@ TEST_F(modes, state_meanwhile)
 	EXPECT_EQ(BIT_OF(MIDDLE), state_reg(&s, REG_OF(APIC_ISR, MIDDLE)));
 	EXPECT_EQ(BIT_OF(LOW), state_reg(&s, REG_OF(APIC_IRR, LOW)));
 	EXPECT_EQ(BIT_OF(HIGH), state_reg(&s, REG_OF(APIC_IRR, HIGH)));
-	EXPECT_EQ(MIDDLE & 0xf0, state_reg(&s, 0xa0));
+	EXPECT_EQ(MIDDLE & 0xf0, state_reg(&s, APIC_PPR));
 	/* HIGH is taken back */
 	val = 0;
 	memcpy(s.regs + REG_OF(APIC_IRR, HIGH), &val, sizeof(val));

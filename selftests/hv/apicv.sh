@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
-# Guards LAPICs that the CPU runs, which is not the default: with apicv=1 the same tests pass. Reloads
-# the module. On AMD-V the parameter changes nothing, and so must not the result.
+# Guards LAPICs that the CPU does not run, and such as it runs in full, where neither is the default:
+# the same tests pass. Reloads the module. On AMD-V the parameter changes nothing, and so must not the
+# result. (irq_blocked is no test of apicv=2: it shows why Bochs is not trusted with it, see vmx/apic.c.)
 here=$(dirname "$0")
-tests="apic_modes irq_delivery"
 n=0
 
 result() {
@@ -16,17 +16,25 @@ result() {
 	fi
 }
 
+# with LEVEL TEST...
+with() {
+	level=$1
+	shift
+	rmmod vellum && modprobe vellum apicv="$level"
+	result $? "the module loads with apicv=$level"
+	for t in "$@"; do
+		"$here/$t" >/tmp/apicv.log 2>&1
+		status=$?
+		[ $status -eq 0 ] || sed 's/^/# /' /tmp/apicv.log
+		result $status "$t with apicv=$level"
+	done
+}
+
 failed=0
 echo "TAP version 13"
-echo "1..4"
-rmmod vellum && modprobe vellum apicv=1
-result $? "the module loads with apicv=1"
-for t in $tests; do
-	"$here/$t" >/tmp/apicv.log 2>&1
-	status=$?
-	[ $status -eq 0 ] || sed 's/^/# /' /tmp/apicv.log
-	result $status "$t"
-done
+echo "1..8"
+with 0 apic_modes irq_delivery irq_blocked
+with 2 apic_modes irq_delivery
 rmmod vellum && modprobe vellum
 result $? "the module is back as it was"
 exit $failed

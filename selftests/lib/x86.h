@@ -77,6 +77,7 @@
 #define APIC_ID			0x020
 #define APIC_VERSION		0x030
 #define APIC_TPR		0x080
+#define APIC_PPR		0x0a0
 #define APIC_EOI		0x0b0
 #define APIC_SVR		0x0f0
 #define APIC_ISR		0x100

@@ -15,6 +15,7 @@
 
 #define HV_APIC_BASE_FLAGS	(MSR_IA32_APICBASE_BSP | X2APIC_ENABLE | XAPIC_ENABLE)
 #define HV_PRIORITY_CLASS	0xf0
+#define HV_CLASS_SHIFT		4
 
 int lapic_highest(const struct hv_lapic *lapic, u32 group)
 {
@@ -34,7 +35,7 @@ static int highest_in_service(const struct hv_lapic *lapic)
 	return lapic->by_hw ? lapic_highest(lapic, APIC_ISR) : lapic->highest_isr;
 }
 
-/* SDM, "Task and Processor Priorities" */
+/* SDM, "Task and Processor Priorities". Hardware that has TPR writes it without our knowing. */
 void lapic_update_ppr(struct hv_lapic *lapic)
 {
 	u32 tpr = lapic_reg(lapic, APIC_TASKPRI) & APIC_TPRI_MASK;
@@ -117,6 +118,21 @@ int hv_lapic_in_service(struct hv_vcpu *vcpu)
 	return lapic_highest(vcpu->lapic, APIC_ISR);
 }
 
+u8 hv_lapic_held_back(struct hv_vcpu *vcpu)
+{
+	const struct hv_lapic *lapic = vcpu->lapic;
+	int class, in_service, vector;
+
+	if (!atomic_read(&lapic->irr_pending))
+		return 0;
+	vector = max(lapic_highest(lapic, APIC_IRR), 0);
+	in_service = max(highest_in_service(lapic), 0);
+	class = vector >> HV_CLASS_SHIFT;
+	if (class <= in_service >> HV_CLASS_SHIFT || class > hv_lapic_tpr(vcpu))
+		return 0;
+	return class;
+}
+
 void hv_lapic_set_by_hw(struct hv_vcpu *vcpu, bool on)
 {
 	struct hv_lapic *lapic = vcpu->lapic;
@@ -162,6 +178,7 @@ int hv_lapic_pending(struct hv_vcpu *vcpu)
 	if (!lapic->enabled || !atomic_read(&lapic->irr_pending))
 		return -1;
 	lapic_collect(lapic);
+	lapic_update_ppr(lapic);
 	vector = lapic_highest(lapic, APIC_IRR);
 	ppr = lapic_reg(lapic, APIC_PROCPRI) & HV_PRIORITY_CLASS;
 	if (vector < 0 || (vector & HV_PRIORITY_CLASS) <= ppr)

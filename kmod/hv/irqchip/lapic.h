@@ -88,6 +88,7 @@ void hv_lapic_eoi_vector(struct hv_vcpu *vcpu, u8 vector);	/* virtualized EOI ex
 void hv_lapic_set_by_hw(struct hv_vcpu *vcpu, bool on);
 int hv_lapic_requested(struct hv_vcpu *vcpu);	/* highest vector of IRR, or -1 */
 int hv_lapic_in_service(struct hv_vcpu *vcpu);	/* highest vector of ISR, or -1 */
+u8 hv_lapic_held_back(struct hv_vcpu *vcpu);	/* class of what only TPR holds back, or 0 */
 int hv_lapic_eoi_exit(struct hv_vcpu *vcpu);	/* HV_REQ_IOAPIC_EOI: fills the run page */
 
 u64 hv_lapic_tpr(struct hv_vcpu *vcpu);			/* as CR8: 0-15 */

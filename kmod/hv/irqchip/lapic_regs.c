@@ -120,8 +120,10 @@ static void write_tpr(struct hv_lapic *lapic, u32 value)
 {
 	lapic_set_reg(lapic, APIC_TASKPRI, value & APIC_TPRI_MASK);
 	lapic_update_ppr(lapic);
-	if (atomic_read(&lapic->irr_pending))
-		hv_request(lapic->vcpu, HV_REQ_EVENT);
+	if (!atomic_read(&lapic->irr_pending))
+		return;
+	lapic_tell_back_end(lapic);
+	hv_request(lapic->vcpu, HV_REQ_EVENT);
 }
 
 /* SDM, "Error Handling": a write arms it anew and shows what has gathered. */
@@ -234,6 +236,9 @@ static u32 read_reg(struct hv_lapic *lapic, u32 offset)
 	switch (offset) {
 	case APIC_IRR ... APIC_IRR + (APIC_ISR_NR - 1) * HV_LAPIC_REG_STRIDE:
 		lapic_collect(lapic);
+		return lapic_reg(lapic, offset);
+	case APIC_PROCPRI:
+		lapic_update_ppr(lapic);
 		return lapic_reg(lapic, offset);
 	case APIC_TMCCT:
 		return lapic_timer_current(lapic);
@@ -380,9 +385,14 @@ int hv_lapic_written(struct hv_vcpu *vcpu, u32 offset)
 {
 	struct hv_lapic *lapic = vcpu->lapic;
 
-	if (lapic->x2apic && offset == APIC_SELF_IPI)
+	if (offset == APIC_EOI) {
+		/* it is not memory, and reads as 0 */
+		lapic_set_reg(lapic, APIC_EOI, 0);
+		lapic_eoi(lapic);
+	} else if (lapic->x2apic && offset == APIC_SELF_IPI) {
 		x2apic_self_ipi(lapic, lapic_reg(lapic, offset));
-	else
+	} else {
 		lapic_reg_write(lapic, offset, lapic_reg(lapic, offset));
+	}
 	return HV_RESUME;
 }

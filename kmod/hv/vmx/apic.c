@@ -2,11 +2,17 @@
 /*
  * APIC virtualization (SDM volume 3, "APIC Virtualization and Virtual Interrupts").
  *
- * The register page of the LAPIC is the virtual-APIC page: reads of registers,
- * writes of TPR, EOI and self-IPIs, and the delivery of what is in IRR happen
- * without an exit. It is all or nothing: a CPU that lacks one of the controls uses
- * none of them. Without posted interrupts other CPUs must not touch IRR while the
- * guest runs: they leave vectors in lapic->incoming and kick (irqchip/lapic.c).
+ * The register page of the LAPIC is the virtual-APIC page: reads of registers and
+ * writes of TPR happen without an exit, other writes exit when they are done, and an
+ * interrupt that TPR holds back is waited for by the TPR threshold.
+ *
+ * With virtual-interrupt delivery EOI, self-IPIs and the delivery of what is in IRR
+ * need no exit either. Without posted interrupts other CPUs must not touch IRR while
+ * the guest runs: they leave vectors in lapic->incoming and kick (irqchip/lapic.c).
+ * Bochs 2.7 has it and does it wrong, so that it is not used there: when an interrupt
+ * of the host arrives while RFLAGS.IF of the guest is 0, it delivers what is in RVI
+ * rather than exit. Guests then run handlers inside their critical sections
+ * (selftests/hv/irq_blocked.c).
  *
  * The xAPIC page is reached through a page mapped at its default address for all
  * vCPUs. What lies there is nobody's LAPIC for a vCPU in another mode: as long as
@@ -33,7 +39,7 @@
 #define ACCESS_TYPE_SHIFT	12
 enum { LINEAR_READ, LINEAR_WRITE, LINEAR_FETCH };
 
-/* Secondary controls of each mode; those that deliver also want the TPR shadow. */
+/* Secondary controls of each mode, as far as vmx_caps.apicv has them. */
 static const u32 mode_controls[] = {
 	[VMX_APIC_OFF]	   = 0,
 	[VMX_APIC_TRAPPED] = SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES,
@@ -48,39 +54,44 @@ static bool at_default_base(const struct hv_vcpu *vcpu)
 
 /*
  * Hardware knows no software-disabled LAPIC, which refuses new interrupts, and no
- * debugger that holds interrupts back: then software delivers.
+ * debugger that holds interrupts back: then software does it all.
  */
 static enum vmx_apic_mode wanted_mode(const struct hv_vcpu *vcpu)
 {
 	const struct hv_lapic *lapic = vcpu->lapic;
-	bool deliver;
+	bool on;
 
 	if (!lapic || !vmx_caps.apicv || !lapic->enabled)
 		return VMX_APIC_OFF;
-	deliver = lapic->sw_enabled && !(vcpu->debug.guest_debug & KVM_GUESTDBG_BLOCKIRQ);
+	on = lapic->sw_enabled && !(vcpu->debug.guest_debug & KVM_GUESTDBG_BLOCKIRQ);
 	if (lapic->x2apic)
-		return deliver ? VMX_APIC_X2APIC : VMX_APIC_OFF;
+		return on ? VMX_APIC_X2APIC : VMX_APIC_OFF;
 	if (!at_default_base(vcpu))
 		return VMX_APIC_OFF;
-	return deliver ? VMX_APIC_XAPIC : VMX_APIC_TRAPPED;
+	return on ? VMX_APIC_XAPIC : VMX_APIC_TRAPPED;
+}
+
+static bool virtualizes(enum vmx_apic_mode mode)
+{
+	return mode == VMX_APIC_XAPIC || mode == VMX_APIC_X2APIC;
 }
 
 static bool delivers(enum vmx_apic_mode mode)
 {
-	return mode == VMX_APIC_XAPIC || mode == VMX_APIC_X2APIC;
+	return virtualizes(mode) && (vmx_caps.apicv & SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY);
 }
 
 static void set_mode(struct hv_vmx *vmx, enum vmx_apic_mode mode)
 {
 	u32 change = mode_controls[mode] ^ mode_controls[vmx->apic_mode];
-	bool on = delivers(mode);
+	bool on = virtualizes(mode);
 
 	vmcs_control_cpu(vmx, CPU_BASED_TPR_SHADOW, on);
 	vmcs_control_cpu(vmx, CR8_EXITS, !on);
 	vmcs_control_secondary(vmx, APIC_CONTROLS & ~mode_controls[mode], false);
-	vmcs_control_secondary(vmx, mode_controls[mode], true);
-	if (on != delivers(vmx->apic_mode))
-		hv_lapic_set_by_hw(&vmx->vcpu, on);
+	vmcs_control_secondary(vmx, mode_controls[mode] & vmx_caps.apicv, true);
+	if (delivers(mode) != delivers(vmx->apic_mode))
+		hv_lapic_set_by_hw(&vmx->vcpu, delivers(mode));
 	if (change & SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE)
 		vmx_msr_pass_x2apic(vmx, mode == VMX_APIC_X2APIC);
 	/* Translations of the page were cached without, or with, what makes it special. */
@@ -139,6 +150,25 @@ void vmx_update_apic(struct hv_vcpu *vcpu)
 		set_mode(vmx, mode);
 	if (delivers(mode))
 		write_status(vcpu);
+	else
+		vmx_apic_threshold(vmx);
+}
+
+/*
+ * Exit when TPR no longer holds back what is pending. Never above TPR: in x2APIC mode VM entry
+ * refuses that (SDM, "VM-Execution Control Fields").
+ */
+void vmx_apic_threshold(struct hv_vmx *vmx)
+{
+	u8 class;
+
+	if (!virtualizes(vmx->apic_mode) || delivers(vmx->apic_mode))
+		return;
+	class = hv_lapic_held_back(&vmx->vcpu);
+	if (class == vmx->tpr_threshold)
+		return;
+	vmcs_write32(TPR_THRESHOLD, class);
+	vmx->tpr_threshold = class;
 }
 
 /* IRR has new bits, @vector is the highest of all: the CPU looks at RVI only. */
@@ -183,6 +213,7 @@ void vmx_apic_init(struct hv_vmx *vmx)
 	vmcs_write64(VIRTUAL_APIC_PAGE_ADDR, __pa(vcpu->lapic->regs));
 	vmcs_write64(APIC_ACCESS_ADDR, __pa(vcpu->vm->apic_page));
 	vmcs_write32(TPR_THRESHOLD, 0);
+	vmx->tpr_threshold = 0;
 	vmcs_write16(GUEST_INTR_STATUS, 0);
 	vmcs_write64(EOI_EXIT_BITMAP0, 0);
 	vmcs_write64(EOI_EXIT_BITMAP1, 0);
@@ -206,9 +237,8 @@ bool vmx_map_apic_page(struct hv_vmx *vmx, u64 gpa)
 }
 
 /*
- * Silicon has virtual-interrupt delivery with posted interrupts or not at all. The emulator
- * that has only the former (Bochs 2.7) does not note in the IDT-vectoring information which
- * virtual interrupt an exit cut short: an older event is still there. The one that was being
+ * Bochs 2.7 does not note in the IDT-vectoring information which virtual interrupt an
+ * exit cut short, either: an older event is still there. The one that was being
  * delivered is in service, and it could only be with RFLAGS.IF set, which a handler that has
  * not ended its interrupt yet hardly ever does.
  */
@@ -237,7 +267,14 @@ int vmx_handle_apic_access(struct hv_vmx *vmx)
 	return hv_handle_tdp_violation(&vmx->vcpu, &v);
 }
 
-/* Both of these come after the instruction: RIP is behind it. */
+/* These come after the instruction: RIP is behind it. */
+int vmx_handle_tpr(struct hv_vmx *vmx)
+{
+	vmx_apic_threshold(vmx);
+	hv_request(&vmx->vcpu, HV_REQ_EVENT);
+	return HV_RESUME;
+}
+
 int vmx_handle_apic_write(struct hv_vmx *vmx)
 {
 	return hv_lapic_written(&vmx->vcpu, vmcs_readl(EXIT_QUALIFICATION) & APIC_ACCESS_OFFSET);

@@ -251,6 +251,7 @@ static const exit_handler handlers[] = {
 	[EXIT_REASON_MWAIT_INSTRUCTION]	   = handle_mwait,
 	[EXIT_REASON_MONITOR_INSTRUCTION]  = handle_mwait,
 	[EXIT_REASON_PAUSE_INSTRUCTION]	   = handle_pause,
+	[EXIT_REASON_TPR_BELOW_THRESHOLD]  = vmx_handle_tpr,
 	[EXIT_REASON_APIC_ACCESS]	   = vmx_handle_apic_access,
 	[EXIT_REASON_EOI_INDUCED]	   = vmx_handle_eoi,
 	[EXIT_REASON_EPT_VIOLATION]	   = vmx_handle_ept_violation,

@@ -81,11 +81,13 @@ bool vmx_nmi_allowed(struct hv_vcpu *vcpu)
 	return !(to_vmx(vcpu)->interruptibility & (VMX_SHADOW_BITS | GUEST_INTR_STATE_NMI));
 }
 
+/* Shared code has looked at what is pending: what TPR holds back has a window of its own. */
 void vmx_want_interrupt_window(struct hv_vcpu *vcpu, bool on)
 {
 	struct hv_vmx *vmx = to_vmx(vcpu);
 
 	vmcs_control_cpu(vmx, CPU_BASED_INTR_WINDOW_EXITING, on || vmx->nmi_after_sti);
+	vmx_apic_threshold(vmx);
 }
 
 /*

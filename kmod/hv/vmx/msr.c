@@ -37,6 +37,7 @@ static const u32 user_msr[VMX_NR_USER_MSRS] = {
 #define MSR_HIGH_BASE	0xc0000000
 
 #define X2APIC_STRIDE	16	/* of the page's offsets, one MSR */
+#define X2APIC(offset)	(APIC_BASE_MSR + (offset) / X2APIC_STRIDE)
 
 enum { PASS_READ = BIT(0), PASS_WRITE = BIT(1), PASS_BOTH = PASS_READ | PASS_WRITE };
 
@@ -85,10 +86,10 @@ void vmx_update_msr_maps(struct hv_vcpu *vcpu)
 
 /*
  * x2APIC registers that are memory, as offsets from the first (SDM "x2APIC Register
- * Address Space"): all readable ones but the timer's current count.
+ * Address Space"): all readable ones but the timer's current count and PPR.
  */
 static const u8 x2apic_readable[] = {
-	0x02, 0x03, 0x08, 0x0a, 0x0d, 0x0f,
+	0x02, 0x03, 0x08, 0x0d, 0x0f,
 	0x10, 0x11, 0x12, 0x13, 0x14, 0x15, 0x16, 0x17,
 	0x18, 0x19, 0x1a, 0x1b, 0x1c, 0x1d, 0x1e, 0x1f,
 	0x20, 0x21, 0x22, 0x23, 0x24, 0x25, 0x26, 0x27,
@@ -97,18 +98,17 @@ static const u8 x2apic_readable[] = {
 
 void vmx_msr_pass_x2apic(struct hv_vmx *vmx, bool on)
 {
-	static const u16 written[] = { APIC_TASKPRI, APIC_EOI, APIC_SELF_IPI };
-	unsigned int i, msr;
+	u8 written = vmx_caps.apicv & SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY ? PASS_WRITE : 0;
+	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(x2apic_readable); i++)
 		bitmap_pass(vmx, APIC_BASE_MSR + x2apic_readable[i],
 			    on ? PASS_READ : 0);
-	/* The CPU checks their reserved bits itself. */
-	for (i = 0; i < ARRAY_SIZE(written); i++) {
-		msr = APIC_BASE_MSR + written[i] / X2APIC_STRIDE;
-		bitmap_pass(vmx, msr, !on ? 0 :
-			    written[i] == APIC_TASKPRI ? PASS_BOTH : PASS_WRITE);
-	}
+	/* The CPU checks their reserved bits itself. It keeps PPR when it delivers. */
+	bitmap_pass(vmx, X2APIC(APIC_TASKPRI), on ? PASS_BOTH : 0);
+	bitmap_pass(vmx, X2APIC(APIC_PROCPRI), on && written ? PASS_READ : 0);
+	bitmap_pass(vmx, X2APIC(APIC_EOI), on ? written : 0);
+	bitmap_pass(vmx, X2APIC(APIC_SELF_IPI), on ? written : 0);
 }
 
 static void user_return(struct user_return_notifier *notifier)

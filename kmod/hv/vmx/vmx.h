@@ -29,7 +29,7 @@ struct vmx_caps {
 	u32 pin, cpu, secondary, exit, entry;
 	u32 secondary_may;
 	u64 cr0_fixed0, cr0_fixed1, cr4_fixed0, cr4_fixed1;
-	bool apicv;		/* all that vmx/apic.c uses */
+	u32 apicv;		/* secondary controls that vmx/apic.c uses; 0: it does nothing */
 	bool stale_vectoring;	/* see vmx_apic_vectoring() */
 	u8 timer_shift;		/* preemption timer ticks = TSC >> shift */
 	u32 timer_bound;	/* ticks that one stay in the guest may last */
@@ -95,8 +95,8 @@ struct vmx_host {
  * enum vmx_apic_mode - what the CPU does of a LAPIC
  * @VMX_APIC_OFF: nothing
  * @VMX_APIC_TRAPPED: each access to the xAPIC page exits
- * @VMX_APIC_XAPIC: virtual registers in the page, and delivery
- * @VMX_APIC_X2APIC: virtual registers as MSRs, and delivery
+ * @VMX_APIC_XAPIC: virtual registers in the page, and delivery if the CPU is to
+ * @VMX_APIC_X2APIC: virtual registers as MSRs, and delivery if the CPU is to
  */
 enum vmx_apic_mode { VMX_APIC_OFF, VMX_APIC_TRAPPED, VMX_APIC_XAPIC, VMX_APIC_X2APIC };
 
@@ -136,6 +136,7 @@ struct hv_vmx {
 	enum vmx_apic_mode apic_mode;
 	bool apic_inhibits;		/* counted in vm->apic_inhibits */
 	u64 eoi_exits[HV_APIC_WORDS];	/* as in the VMCS */
+	u8 tpr_threshold;		/* as in the VMCS */
 
 	/* cached VMCS fields */
 	u32 cpu_exec, secondary, entry_controls, exception_bitmap;
@@ -245,11 +246,13 @@ void vmx_apic_init(struct hv_vmx *vmx);
 void vmx_vm_destroy(struct hv_vm *vm);
 void vmx_update_apic(struct hv_vcpu *vcpu);
 void vmx_apic_irr(struct hv_vcpu *vcpu, int vector);
+void vmx_apic_threshold(struct hv_vmx *vmx);
 bool vmx_map_apic_page(struct hv_vmx *vmx, u64 gpa);
 u32 vmx_apic_vectoring(struct hv_vmx *vmx, u32 info);
 int vmx_handle_apic_access(struct hv_vmx *vmx);
 int vmx_handle_apic_write(struct hv_vmx *vmx);
 int vmx_handle_eoi(struct hv_vmx *vmx);
+int vmx_handle_tpr(struct hv_vmx *vmx);
 
 /* dump.c */
 void vmcs_dump(struct hv_vmx *vmx);
