@@ -243,6 +243,10 @@ struct emul_exception {
  * @has_mem:	there is a memory operand at @seg:@ea
  * @rip_rel:	@ea is relative to the next instruction
  * @base_rsp:	the base register of @ea is rSP (POP needs to know)
+ * @base:	32 and 64-bit addressing: the base register, or EMUL_NR_GPR
+ * @index:	likewise the index register
+ * @scale:	of @index, as a shift
+ * @disp:	likewise the displacement
  * @ea:		effective address (offset), already wrapped to the address size
  * @imm:	immediate, sign-extended where the instruction does so
  */
@@ -271,6 +275,10 @@ struct emul_insn {
 	bool has_mem;
 	bool rip_rel;
 	bool base_rsp;
+	u8 base;
+	u8 index;
+	u8 scale;
+	u64 disp;
 	u64 ea;
 	u64 imm;
 };

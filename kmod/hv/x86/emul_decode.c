@@ -330,6 +330,7 @@ static void add_base(struct emul_ctxt *c, unsigned int base, u64 *ea)
 	unsigned int n = base | rex_bit(i, EMUL_REX_B);
 
 	*ea += c->gpr[n];
+	i->base = n;
 	i->base_rsp = n == EMUL_RSP;
 	if (n == EMUL_RSP || n == EMUL_RBP)
 		i->seg = EMUL_SS;
@@ -347,8 +348,11 @@ static int decode_sib(struct emul_ctxt *c, unsigned int *base, u64 *ea)
 		return rc;
 	*base = MODRM_RM(sib);
 	index = MODRM_REG(sib) | rex_bit(i, EMUL_REX_X);
-	if (index != SIB_NO_INDEX)
-		*ea += c->gpr[index] << MODRM_MOD(sib);
+	if (index != SIB_NO_INDEX) {
+		i->index = index;
+		i->scale = MODRM_MOD(sib);
+		*ea += c->gpr[index] << i->scale;
+	}
 	return EMUL_OK;
 }
 
@@ -357,10 +361,11 @@ static int decode_mem(struct emul_ctxt *c, u8 modrm, u64 *ea)
 	struct emul_insn *i = &c->insn;
 	unsigned int base = MODRM_RM(modrm);
 	bool sib = base == RM_SIB;
-	u64 disp = 0;
 	int rc;
 
 	*ea = 0;
+	i->base = EMUL_NR_GPR;
+	i->index = EMUL_NR_GPR;
 	if (sib) {
 		rc = decode_sib(c, &base, ea);
 		if (rc)
@@ -369,12 +374,12 @@ static int decode_mem(struct emul_ctxt *c, u8 modrm, u64 *ea)
 	/* SIB_NO_BASE and RM_DISP are the same number with the same meaning. */
 	if (i->mod == 0 && base == RM_DISP) {
 		i->rip_rel = in_long(c) && !sib;
-		rc = fetch_signed(c, 4, &disp);
+		rc = fetch_signed(c, 4, &i->disp);
 	} else {
 		add_base(c, base, ea);
-		rc = i->mod ? fetch_signed(c, i->mod == 1 ? 1 : 4, &disp) : EMUL_OK;
+		rc = i->mod ? fetch_signed(c, i->mod == 1 ? 1 : 4, &i->disp) : EMUL_OK;
 	}
-	*ea += disp;
+	*ea += i->disp;
 	return rc;
 }
 

@@ -96,6 +96,7 @@ static void load_context(struct hv_vcpu *vcpu)
 	e->pending = NULL;
 	e->posted = false;
 	e->error = 0;
+	e->fetch.nr = 0;
 }
 
 /* What decoding shows to be needed: an FS or GS base, or a selector to be stored. */
@@ -258,6 +259,8 @@ static int emulate(struct hv_vcpu *vcpu)
 	if (rc)
 		return unhandled(vcpu);
 	load_late(vcpu);
+	if (vcpu->emul->hint_valid)
+		hv_mmio_mov_remember(vcpu);
 	return conclude(vcpu, emul_exec(c));
 }
 
@@ -305,12 +308,17 @@ static bool delivering(const struct hv_vcpu *vcpu)
 
 static int emulate_violation(struct hv_vcpu *vcpu, const struct hv_tdp_violation *v)
 {
+	int ret;
+
 	/* Not the instruction at RIP made the access, but the delivery of an event. */
 	if (delivering(vcpu))
 		return hv_internal_error(vcpu, KVM_INTERNAL_ERROR_DELIVERY_EV);
 	/* Page tables on a device: no instruction could be re-executed meaningfully. */
 	if (v->gva_valid && v->gva_is_walk)
 		return hv_emulation_failed(vcpu, NULL, 0);
+	ret = hv_mmio_mov(vcpu, v);
+	if (ret != -EAGAIN)
+		return ret;
 	set_hint(vcpu->emul, v);
 	return emulate(vcpu);
 }

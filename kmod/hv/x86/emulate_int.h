@@ -5,6 +5,8 @@
 
 #include "core/vcpu.h"
 #include "x86/emul.h"
+#include "x86/mmio_mov.h"
+#include "x86/walk.h"
 
 /* Most an instruction makes: POP of a memory operand, both accesses across a page. Doubled. */
 #define HV_EMUL_ACCESSES	8
@@ -40,9 +42,12 @@ struct hv_emul_access {
  * @posted: a write was handed to user space in this KVM_RUN; nothing else may be
  * @error: why an op said EMUL_UNHANDLED, as -errno; 0: unknown instruction or access
  * @stepped: the instruction is over but for the single-step exit of a debugger
+ * @fetch: how the instruction was fetched; no entries: not from memory
  * @hint_valid: @hint_gva (page) maps to @hint_gpa for reads, with @hint_write for writes
  * @pio: the simple IN that user space is completing
  * @pio_buf: data of the one port access in @log
+ * @mov: moves to and from devices that were decoded before
+ * @loading: the one of them that user space is completing
  */
 struct hv_emul {
 	struct emul_ctxt c;
@@ -53,6 +58,7 @@ struct hv_emul {
 	bool posted;
 	bool stepped;
 	int error;
+	struct hv_walk fetch;
 	bool hint_valid, hint_write;
 	u64 hint_gva, hint_gpa;
 	struct {
@@ -61,9 +67,16 @@ struct hv_emul {
 		u8 len;
 	} pio;
 	u8 pio_buf[EMUL_MAX_BATCH];
+	struct hv_mmio_mov mov[HV_MMIO_MOVS];
+	const struct hv_mmio_mov *loading;
 };
 
 extern const struct emul_ops hv_emul_ops;
+
+/* emulate_ops.c: devices in the kernel, LAPIC included; 0 or -EOPNOTSUPP */
+int hv_mmio_access(struct hv_vcpu *vcpu, u64 gpa, unsigned int len, void *data, bool write);
+/* likewise: fill run->mmio; @data: what is written, or NULL for a read */
+void hv_mmio_exit(struct hv_vcpu *vcpu, u64 gpa, unsigned int len, const void *data);
 
 /* x86/pio.c: fill run->io for @count elements at vcpu->pio_data */
 void hv_pio_exit(struct hv_vcpu *vcpu, u16 port, unsigned int size, unsigned int count, bool in);

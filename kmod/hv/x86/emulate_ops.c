@@ -71,24 +71,24 @@ static bool hinted(const struct hv_emul *e, u64 la, unsigned int acc)
 static int translate(struct emul_ctxt *c, u64 la, unsigned int acc, u64 *gpa)
 {
 	struct hv_emul *e = emul_of(c);
-	struct hv_walk walk;
+	struct hv_walk data, *walk = acc & EMUL_ACC_FETCH ? &e->fetch : &data;
 	int rc;
 
 	if (hinted(e, la, acc)) {
 		*gpa = e->hint_gpa | offset_in_page(la);
 		return EMUL_OK;
 	}
-	rc = hv_walk(c->priv, la, walk_access(c, acc), &walk);
+	rc = hv_walk(c->priv, la, walk_access(c, acc), walk);
 	if (rc < 0)
 		return EMUL_UNHANDLED;
 	if (rc) {
 		c->exception = (struct emul_exception) {
 			.vector = EMUL_VEC_PF, .has_error = true,
-			.error = walk.error, .address = la,
+			.error = walk->error, .address = la,
 		};
 		return EMUL_FAULT;
 	}
-	*gpa = walk.gpa;
+	*gpa = walk->gpa;
 	return EMUL_OK;
 }
 
@@ -130,27 +130,34 @@ static struct hv_emul_access *log_entry(struct hv_emul *e, enum hv_emul_kind kin
 	return a->addr == addr && a->len == len && a->kind == kind ? a : NULL;
 }
 
-/* Hand one device access to user space. */
-static int exit_mmio(struct hv_vcpu *vcpu, struct hv_emul_access *a, u64 gpa, unsigned int len)
+void hv_mmio_exit(struct hv_vcpu *vcpu, u64 gpa, unsigned int len, const void *data)
 {
-	struct hv_emul *e = vcpu->emul;
 	struct kvm_run *run = vcpu->run;
-	bool write = a->kind == HV_EMUL_WRITE;
 
-	if (e->posted)
-		return EMUL_USER;
 	vcpu->stat.mmio_exits++;
 	run->exit_reason = KVM_EXIT_MMIO;
 	run->mmio.phys_addr = gpa;
 	run->mmio.len = len;
-	run->mmio.is_write = write;
+	run->mmio.is_write = !!data;
 	memset(run->mmio.data, 0, sizeof(run->mmio.data));
+	if (data)
+		memcpy(run->mmio.data, data, len);
+}
+
+/* Hand one device access to user space. */
+static int exit_mmio(struct hv_vcpu *vcpu, struct hv_emul_access *a, u64 gpa, unsigned int len)
+{
+	struct hv_emul *e = vcpu->emul;
+	bool write = a->kind == HV_EMUL_WRITE;
+
+	if (e->posted)
+		return EMUL_USER;
+	hv_mmio_exit(vcpu, gpa, len, write ? a->data + a->done : NULL);
 	if (!write) {
 		e->pending = a;
 		e->pending_len = len;
 		return EMUL_USER;
 	}
-	memcpy(run->mmio.data, a->data + a->done, len);
 	e->posted = true;
 	e->c.stop = true;
 	return EMUL_OK;
@@ -161,11 +168,8 @@ static bool lapic_owns(struct hv_vcpu *vcpu, u64 gpa)
 	return vcpu->lapic && hv_lapic_owns(vcpu, gpa);
 }
 
-static int device_access(struct hv_vcpu *vcpu, struct hv_emul_access *a, u64 gpa,
-			 unsigned int len)
+int hv_mmio_access(struct hv_vcpu *vcpu, u64 gpa, unsigned int len, void *data, bool write)
 {
-	bool write = a->kind == HV_EMUL_WRITE;
-	void *data = a->data + a->done;
 	int rc = -EOPNOTSUPP;
 
 	if (lapic_owns(vcpu, gpa))
@@ -174,7 +178,17 @@ static int device_access(struct hv_vcpu *vcpu, struct hv_emul_access *a, u64 gpa
 	if (rc == -EOPNOTSUPP)
 		rc = write ? hv_iobus_write(vcpu, HV_MMIO_BUS, gpa, len, data) :
 			     hv_iobus_read(vcpu, HV_MMIO_BUS, gpa, len, data);
-	return rc ? exit_mmio(vcpu, a, gpa, len) : EMUL_OK;
+	return rc;
+}
+
+static int device_access(struct hv_vcpu *vcpu, struct hv_emul_access *a, u64 gpa,
+			 unsigned int len)
+{
+	bool write = a->kind == HV_EMUL_WRITE;
+
+	if (!hv_mmio_access(vcpu, gpa, len, a->data + a->done, write))
+		return EMUL_OK;
+	return exit_mmio(vcpu, a, gpa, len);
 }
 
 static int device_part(struct hv_vcpu *vcpu, struct hv_emul_access *a, u64 gpa)

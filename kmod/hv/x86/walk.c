@@ -232,6 +232,13 @@ static int finish(struct hv_vcpu *vcpu, const struct paging *p, const struct pte
 	return ret;
 }
 
+static void remember(struct hv_walk *walk, const struct pte *pte)
+{
+	walk->entry[walk->nr].gpa = pte->gpa;
+	walk->entry[walk->nr].value = pte->value;
+	walk->nr++;
+}
+
 static int walk_once(struct hv_vcpu *vcpu, const struct paging *p, u64 linear, u32 access,
 		     struct hv_walk *walk)
 {
@@ -239,11 +246,13 @@ static int walk_once(struct hv_vcpu *vcpu, const struct paging *p, u64 linear, u
 	struct pte pte;
 	int ret;
 
+	walk->nr = 0;
 	for (pte.level = p->levels; ; pte.level--) {
 		bool leaf, pdpte = p->levels == 3 && pte.level == 3;
 
 		if (entry_read(vcpu, p, table, linear, &pte))
 			return -EFAULT;
+		remember(walk, &pte);
 		if (!(pte.value & PTE_P))
 			return page_fault(p, walk, access, 0);
 		leaf = is_leaf(p, &pte);

@@ -14,12 +14,27 @@ enum hv_access {
 	HV_ACCESS_PROBE	 = BIT(4),	/* do not set accessed and dirty bits */
 };
 
-/** struct hv_walk - the outcome of a walk: @gpa, or the page fault to raise */
+#define HV_WALK_LEVELS	5
+
+/**
+ * struct hv_walk - the outcome of a walk: @gpa, or the page fault to raise
+ * @gpa: guest-physical address
+ * @page_size: bytes mapped by the leaf
+ * @error: page-fault error code if the walk failed
+ * @writable: what all levels allow
+ * @user: likewise
+ * @nr: entries that were read in memory, the root's first
+ * @entry: where they are, and what they held before accessed and dirty bits were set
+ */
 struct hv_walk {
 	u64 gpa;
-	u64 page_size;		/* bytes mapped by the leaf */
-	u32 error;		/* page-fault error code if the walk failed */
+	u64 page_size;
+	u32 error;
 	bool writable, user;
+	u8 nr;
+	struct {
+		u64 gpa, value;
+	} entry[HV_WALK_LEVELS];
 };
 
 /* 0; 1: page fault with @walk->error; -EFAULT: the tables are not in memory */

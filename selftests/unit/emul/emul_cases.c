@@ -9,6 +9,7 @@
 
 #include "kselftest.h"
 #include "emul_case.h"
+#include "x86/emul_mov.h"
 
 enum variant { FETCHED, SUPPLIED, REPLAYED, NR_VARIANTS };
 
@@ -160,6 +161,32 @@ static void run_variant(const struct emul_case *t, enum variant v)
 	ok = ok && was_ok;
 }
 
+static unsigned int moves;
+
+/* The short description of a move must come to the same as its execution. */
+static void check_move(const struct emul_case *t)
+{
+	static struct emul_ctxt c;
+	u64 la, val, raw = 0;
+	struct emul_mov m;
+
+	set_up(t, &c);
+	if (emul_decode(&c) || !emul_mov_info(&c, &m))
+		return;
+	la = emul_mov_address(&m, c.gpr);
+	if (la >= WORLD_RAM - sizeof(raw))
+		return;
+	memcpy(&raw, world.ram + la, m.size);
+	val = m.store ? emul_mov_value(&m, c.gpr) : emul_mov_loaded(&m, c.gpr[m.reg], raw);
+	if (emul_exec(&c))
+		return;
+	moves++;
+	EXPECT(la == c.insn.ea && m.len == t->code.len, "move: address %llx, length %u\n", la,
+	       m.len);
+	EXPECT(m.store || c.gpr[m.reg] == val, "move: register %u is %llx\n", m.reg, val);
+	EXPECT(!m.store || !memcmp(world.ram + la, &val, m.size), "move: memory is %llx\n", val);
+}
+
 /* A replay starts a new count of iterations, so it does not stop where the case says. */
 static bool applies(const struct emul_case *t, enum variant v)
 {
@@ -173,6 +200,7 @@ static void run_cases(const struct emul_case *t, unsigned int n)
 		for (enum variant v = FETCHED; v < NR_VARIANTS; v++)
 			if (applies(t, v))
 				run_variant(t, v);
+		check_move(t);
 		ksft_test_result(ok, "%s\n", t->text);
 	}
 }
@@ -302,10 +330,11 @@ static const struct {
 
 #define NR_FETCH_TESTS	7
 #define NR_RACE_TESTS	5
+#define MOVES		50	/* of the cases are moves that emul_mov.h describes, at least */
 
 int main(void)
 {
-	unsigned int plan = nr_cases_decode + NR_FETCH_TESTS + NR_RACE_TESTS;
+	unsigned int plan = nr_cases_decode + NR_FETCH_TESTS + NR_RACE_TESTS + 1;
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(tables); i++)
 		plan += *tables[i].nr;
@@ -313,6 +342,7 @@ int main(void)
 	ksft_set_plan(plan);
 	for (unsigned int i = 0; i < ARRAY_SIZE(tables); i++)
 		run_cases(tables[i].cases, *tables[i].nr);
+	ksft_test_result(moves >= MOVES, "moves: %u of the cases\n", moves);
 	run_decode();
 	test_fetch();
 	test_race();
