@@ -32,19 +32,6 @@ void vmx_host_init(void)
 		static_branch_enable(&vmx_pebs);
 }
 
-void vmx_pebs_stop(struct hv_vmx *vmx)
-{
-	vmx->host.pebs = __rdmsr(MSR_IA32_PEBS_ENABLE);
-	if (vmx->host.pebs)
-		native_wrmsrl(MSR_IA32_PEBS_ENABLE, 0);
-}
-
-void vmx_pebs_start(struct hv_vmx *vmx)
-{
-	if (vmx->host.pebs)
-		native_wrmsrl(MSR_IA32_PEBS_ENABLE, vmx->host.pebs);
-}
-
 static u16 read_ldt(void)
 {
 	u16 selector;

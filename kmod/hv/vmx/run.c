@@ -78,6 +78,19 @@ static __always_inline void sync_host_cr(struct hv_vmx *vmx)
 	}
 }
 
+static __always_inline void stop_pebs(struct hv_vmx *vmx)
+{
+	vmx->host.pebs = __rdmsr(MSR_IA32_PEBS_ENABLE);
+	if (unlikely(vmx->host.pebs))
+		native_wrmsrl(MSR_IA32_PEBS_ENABLE, 0);
+}
+
+static __always_inline void start_pebs(struct hv_vmx *vmx)
+{
+	if (unlikely(vmx->host.pebs))
+		native_wrmsrl(MSR_IA32_PEBS_ENABLE, vmx->host.pebs);
+}
+
 static __always_inline void before_entry(struct hv_vmx *vmx)
 {
 	struct hv_vcpu *vcpu = &vmx->vcpu;
@@ -100,7 +113,7 @@ static __always_inline void before_entry(struct hv_vmx *vmx)
 	if (static_branch_unlikely(&vmx_l1d_needed))
 		vmx_l1d_before_entry(vmx);
 	if (static_branch_unlikely(&vmx_pebs))
-		vmx_pebs_stop(vmx);
+		stop_pebs(vmx);
 }
 
 static __always_inline void after_exit(struct hv_vmx *vmx)
@@ -108,7 +121,7 @@ static __always_inline void after_exit(struct hv_vmx *vmx)
 	struct hv_vcpu *vcpu = &vmx->vcpu;
 
 	if (static_branch_unlikely(&vmx_pebs))
-		vmx_pebs_start(vmx);
+		start_pebs(vmx);
 	vcpu->cr2 = native_read_cr2();
 	if (unlikely(vmx->host.debugctl))
 		native_wrmsrl(MSR_IA32_DEBUGCTLMSR, vmx->host.debugctl);

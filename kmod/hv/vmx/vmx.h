@@ -194,8 +194,6 @@ int vmx_set_msr(struct hv_vcpu *vcpu, u32 msr, u64 value, bool host);
 
 /* host.c */
 void vmx_host_init(void);
-void vmx_pebs_stop(struct hv_vmx *vmx);
-void vmx_pebs_start(struct hv_vmx *vmx);
 DECLARE_STATIC_KEY_FALSE(vmx_pebs);
 void vmx_host_enter(struct hv_vmx *vmx);	/* irqs off, before the first entry since load */
 void vmx_host_leave(struct hv_vmx *vmx);	/* preemption off, at put */
