@@ -151,7 +151,7 @@ void vmx_msr_cpu_off(struct vmx_cpu *cpu)
 		user_return(&cpu->notifier);
 }
 
-static u64 guest_user_msr(const struct hv_vcpu *vcpu, enum vmx_user_msr which)
+static __always_inline u64 guest_user_msr(const struct hv_vcpu *vcpu, enum vmx_user_msr which)
 {
 	switch (which) {
 	case VMX_USER_STAR:
@@ -165,26 +165,35 @@ static u64 guest_user_msr(const struct hv_vcpu *vcpu, enum vmx_user_msr which)
 	}
 }
 
+static noinline void set_user_msr(struct vmx_cpu *cpu, enum vmx_user_msr which, u64 value)
+{
+	native_wrmsrl(user_msr[which], value);
+	cpu->hw[which] = value;
+	if (!cpu->registered) {
+		cpu->registered = true;
+		user_return_notifier_register(&cpu->notifier);
+	}
+}
+
+static __always_inline void load_user_msr(struct hv_vmx *vmx, struct vmx_cpu *cpu,
+					  enum vmx_user_msr which)
+{
+	u64 value = guest_user_msr(&vmx->vcpu, which);
+
+	if (value != cpu->hw[which] && (vmx->user_msrs & BIT(which)))
+		set_user_msr(cpu, which, value);
+}
+
+/* Once per KVM_RUN, and nearly always all are there already: no loop. */
 void vmx_msr_load_user(struct hv_vmx *vmx)
 {
 	struct vmx_cpu *cpu = this_cpu_ptr(&vmx_cpu);
-	unsigned int i;
 
-	for (i = 0; i < VMX_NR_USER_MSRS; i++) {
-		u64 value;
-
-		if (!(vmx->user_msrs & BIT(i)))
-			continue;
-		value = guest_user_msr(&vmx->vcpu, i);
-		if (value == cpu->hw[i])
-			continue;
-		native_wrmsrl(user_msr[i], value);
-		cpu->hw[i] = value;
-		if (!cpu->registered) {
-			cpu->registered = true;
-			user_return_notifier_register(&cpu->notifier);
-		}
-	}
+	BUILD_BUG_ON(VMX_NR_USER_MSRS != 4);
+	load_user_msr(vmx, cpu, VMX_USER_STAR);
+	load_user_msr(vmx, cpu, VMX_USER_LSTAR);
+	load_user_msr(vmx, cpu, VMX_USER_SFMASK);
+	load_user_msr(vmx, cpu, VMX_USER_TSC_AUX);
 }
 
 static bool has_spec_ctrl(const struct hv_vcpu *vcpu)
