@@ -29,20 +29,20 @@ static struct hv_iobus *bus_locked(struct hv_vm *vm, enum hv_bus bus)
 	return rcu_dereference_protected(*bus_slot(vm, bus), lockdep_is_held(&vm->slots_lock));
 }
 
-/* The number of ranges that begin at or below @addr. */
-static int ranges_up_to(const struct hv_iobus *bus, u64 addr)
+/* The last range that begins at or below @addr; if there is none, the first. The bus has some. */
+static const struct hv_iorange *last_up_to(const struct hv_iobus *bus, u64 addr)
 {
-	int low = 0, high = bus->count;
+	const struct hv_iorange *r = bus->range;
+	unsigned int n = bus->count;
 
-	while (low < high) {
-		int middle = low + (high - low) / 2;
+	while (n > 1) {
+		unsigned int half = n / 2;
 
-		if (bus->range[middle].addr <= addr)
-			low = middle + 1;
-		else
-			high = middle;
+		if (r[half].addr <= addr)
+			r += half;
+		n -= half;
 	}
-	return low;
+	return r;
 }
 
 static bool range_matches(const struct hv_iorange *r, u64 addr, unsigned int len)
@@ -52,49 +52,59 @@ static bool range_matches(const struct hv_iorange *r, u64 addr, unsigned int len
 	return len && len <= r->len && addr - r->addr <= r->len - len;
 }
 
-static int dev_access(struct hv_vcpu *vcpu, struct hv_iodev *dev, u64 addr, unsigned int len,
-		      void *in, const void *out)
+static __always_inline int dev_access(struct hv_vcpu *vcpu, struct hv_iodev *dev, u64 addr,
+				      unsigned int len, void *val, bool write)
 {
 	const struct hv_iodev_ops *ops = dev->ops;
 
-	if (in)
-		return ops->read ? ops->read(vcpu, dev, addr, len, in) : -EOPNOTSUPP;
-	return ops->write ? ops->write(vcpu, dev, addr, len, out) : -EOPNOTSUPP;
+	if (!write)
+		return ops->read ? ops->read(vcpu, dev, addr, len, val) : -EOPNOTSUPP;
+	return ops->write ? ops->write(vcpu, dev, addr, len, val) : -EOPNOTSUPP;
 }
 
-static int bus_access(struct hv_vcpu *vcpu, enum hv_bus which, u64 addr, unsigned int len,
-		      void *in, const void *out)
+/* The nearest range first; those before it may reach as far, and may answer if it does not. */
+static __always_inline int bus_access(struct hv_vcpu *vcpu, const struct hv_iobus *bus, u64 addr,
+				      unsigned int len, void *val, bool write)
 {
-	struct hv_vm *vm = vcpu->vm;
-	int idx = srcu_read_lock(&vm->srcu);
-	const struct hv_iobus *bus = srcu_dereference(*bus_slot(vm, which), &vm->srcu);
-	int i = bus ? ranges_up_to(bus, addr) : 0;
+	const struct hv_iorange *r = bus && bus->count ? last_up_to(bus, addr) : NULL;
 	int ret = -EOPNOTSUPP;
 
-	while (i-- > 0 && ret == -EOPNOTSUPP) {
-		const struct hv_iorange *r = &bus->range[i];
-
-		if (range_matches(r, addr, len))
-			ret = dev_access(vcpu, READ_ONCE(r->dev), addr, len, in, out);
-		if (addr - r->addr >= HV_IOBUS_SHARED_LEN_MAX)
+	while (r && r->addr <= addr) {
+		if (range_matches(r, addr, len)) {
+			ret = dev_access(vcpu, READ_ONCE(r->dev), addr, len, val, write);
+			if (ret != -EOPNOTSUPP)
+				break;
+		}
+		if (addr - r->addr >= HV_IOBUS_SHARED_LEN_MAX || r == bus->range)
 			break;
+		r--;
 	}
-	srcu_read_unlock(&vm->srcu, idx);
 	return ret;
 }
 
 int hv_iobus_read(struct hv_vcpu *vcpu, enum hv_bus bus, u64 addr, unsigned int len, void *val)
 {
-	return bus_access(vcpu, bus, addr, len, val, NULL);
+	struct hv_vm *vm = vcpu->vm;
+	int idx = srcu_read_lock(&vm->srcu), ret;
+
+	ret = bus_access(vcpu, srcu_dereference(*bus_slot(vm, bus), &vm->srcu), addr, len, val,
+			 false);
+	srcu_read_unlock(&vm->srcu, idx);
+	return ret;
 }
 
 int hv_iobus_write(struct hv_vcpu *vcpu, enum hv_bus bus, u64 addr, unsigned int len,
 		   const void *val)
 {
-	int ret = bus_access(vcpu, bus, addr, len, NULL, val);
+	struct hv_vm *vm = vcpu->vm;
+	int idx = srcu_read_lock(&vm->srcu), ret;
 
-	if (ret == -EOPNOTSUPP && len && unlikely(rcu_access_pointer(vcpu->vm->zones)))
-		ret = hv_coalesced_write(vcpu->vm, bus, addr, len, val);
+	ret = bus_access(vcpu, srcu_dereference(*bus_slot(vm, bus), &vm->srcu), addr, len,
+			 (void *)val, true);
+	srcu_read_unlock(&vm->srcu, idx);
+
+	if (ret == -EOPNOTSUPP && len && unlikely(rcu_access_pointer(vm->zones)))
+		ret = hv_coalesced_write(vm, bus, addr, len, val);
 	return ret;
 }
 
