@@ -355,21 +355,12 @@ static unsigned int which_chip(u64 port)
 	return (port & ~1ULL) == HV_PIC_SLAVE;
 }
 
-static int pic_read(struct hv_vcpu *vcpu, struct hv_iodev *dev, u64 port,
-		    unsigned int len, void *val)
+static noinline u8 pic_read_locked(struct hv_pic *pic, u64 port)
 {
-	struct hv_pic *pic = to_pic(dev);
 	struct pic_effects fx = {};
 	unsigned long flags;
 	u8 result;
 
-	memset(val, 0, len);
-	/* The mask is one byte, and reading it changes nothing unless a poll is due. */
-	if ((port & 1) && (port & ~1ULL) != HV_PIC_ELCR &&
-	    !READ_ONCE(pic->chip[which_chip(port)].poll)) {
-		*(u8 *)val = READ_ONCE(pic->chip[which_chip(port)].imr);
-		return 0;
-	}
 	spin_lock_irqsave(&pic->lock, flags);
 	if ((port & ~1ULL) == HV_PIC_ELCR) {
 		result = pic->chip[port & 1].elcr;
@@ -379,7 +370,28 @@ static int pic_read(struct hv_vcpu *vcpu, struct hv_iodev *dev, u64 port,
 	}
 	spin_unlock_irqrestore(&pic->lock, flags);
 	pic_effects_apply(pic, &fx);
-	*(u8 *)val = result;
+	return result;
+}
+
+/* The mask is one byte, and reading it changes nothing unless a poll is due. */
+static bool reads_mask(const struct hv_pic *pic, u64 port)
+{
+	return (port & 1) && (port & ~1ULL) != HV_PIC_ELCR &&
+	       !READ_ONCE(pic->chip[which_chip(port)].poll);
+}
+
+static int pic_read(struct hv_vcpu *vcpu, struct hv_iodev *dev, u64 port,
+		    unsigned int len, void *val)
+{
+	struct hv_pic *pic = to_pic(dev);
+
+	/* eight data lines: what is wider reads as zero */
+	if (unlikely(len > 1))
+		memset(val, 0, len);
+	if (likely(reads_mask(pic, port)))
+		*(u8 *)val = READ_ONCE(pic->chip[which_chip(port)].imr);
+	else
+		*(u8 *)val = pic_read_locked(pic, port);
 	return 0;
 }
 

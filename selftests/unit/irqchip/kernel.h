@@ -53,6 +53,7 @@ typedef s64 ktime_t;
 #define BUILD_BUG_ON(c)		static_assert(!(c), #c)
 #define likely(x)		(x)
 #define unlikely(x)		(x)
+#define noinline
 #define READ_ONCE(x)		(*(const volatile __typeof__(x) *)&(x))
 #define WRITE_ONCE(x, v)	(*(volatile __typeof__(x) *)&(x) = (v))
 #define X86_EFLAGS_TF		0x100
