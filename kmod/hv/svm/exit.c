@@ -106,7 +106,7 @@ static int handle_io(struct hv_vcpu *vcpu)
 	if (info & SVM_IOIO_STR_MASK)
 		return hv_handle_string_pio(vcpu);
 	/* EXITINFO2 is the next RIP. */
-	return hv_handle_pio(vcpu, &pio, control->exit_info_2 - hv_rip(vcpu));
+	return hv_handle_pio(vcpu, pio, control->exit_info_2 - hv_rip(vcpu));
 }
 
 static int cr_access(struct hv_vcpu *vcpu, const struct emul_insn *insn, u8 number)

@@ -186,7 +186,7 @@ static int handle_io(struct hv_vmx *vmx)
 
 	if (unlikely(qual & IO_STRING))
 		return hv_handle_string_pio(&vmx->vcpu);
-	return hv_handle_pio(&vmx->vcpu, &pio, vmx_insn_len());
+	return hv_handle_pio(&vmx->vcpu, pio, vmx_insn_len());
 }
 
 static int handle_rdmsr(struct hv_vmx *vmx)

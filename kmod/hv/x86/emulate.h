@@ -18,7 +18,7 @@ int hv_emul_init(struct hv_vcpu *vcpu);
 void hv_emul_destroy(struct hv_vcpu *vcpu);
 
 /* exits: enum hv_disposition */
-int hv_handle_pio(struct hv_vcpu *vcpu, const struct hv_pio *pio, unsigned int len);
+int hv_handle_pio(struct hv_vcpu *vcpu, struct hv_pio pio, unsigned int len);
 int hv_handle_string_pio(struct hv_vcpu *vcpu);		/* INS, OUTS: via the emulator */
 /* execute the instruction at RIP; the accesses it makes decide the rest */
 int hv_emulate_insn(struct hv_vcpu *vcpu);

@@ -69,16 +69,16 @@ static void complete_later(struct hv_vcpu *vcpu, hv_complete_fn fn, unsigned int
 	vcpu->complete = fn;
 }
 
-static int pio_in(struct hv_vcpu *vcpu, const struct hv_pio *pio, unsigned int len)
+static noinline int pio_in(struct hv_vcpu *vcpu, struct hv_pio pio, unsigned int len)
 {
 	u32 val = 0;
 
-	if (!hv_iobus_read(vcpu, HV_PIO_BUS, pio->port, pio->size, &val)) {
-		set_rax(vcpu, val, pio->size);
+	if (!hv_iobus_read(vcpu, HV_PIO_BUS, pio.port, pio.size, &val)) {
+		set_rax(vcpu, val, pio.size);
 		return hv_skip_insn(vcpu, len);
 	}
-	hv_pio_exit(vcpu, pio->port, pio->size, 1, true);
-	complete_later(vcpu, complete_in, pio->size, len);
+	hv_pio_exit(vcpu, pio.port, pio.size, 1, true);
+	complete_later(vcpu, complete_in, pio.size, len);
 	return HV_USERSPACE;
 }
 
@@ -86,24 +86,25 @@ static int pio_in(struct hv_vcpu *vcpu, const struct hv_pio *pio, unsigned int l
  * The instruction is over before user space sees it, so nothing is left for its return. Only a
  * single-stepping debugger wants an exit of its own for the step, and that needs a second one.
  */
-static int pio_out(struct hv_vcpu *vcpu, const struct hv_pio *pio, unsigned int len)
+static noinline int pio_out(struct hv_vcpu *vcpu, struct hv_pio pio, unsigned int len)
 {
 	u32 val = vcpu->gpr[HV_RAX];
 
-	if (!hv_iobus_write(vcpu, HV_PIO_BUS, pio->port, pio->size, &val))
+	if (!hv_iobus_write(vcpu, HV_PIO_BUS, pio.port, pio.size, &val))
 		return hv_skip_insn(vcpu, len);
 	if ((vcpu->debug.guest_debug & KVM_GUESTDBG_SINGLESTEP) ||
-	    (pio->port == PORT_7E && hv_quirk_off(vcpu->vm, KVM_X86_QUIRK_OUT_7E_INC_RIP)))
-		complete_later(vcpu, complete_out, pio->size, len);
+	    (pio.port == PORT_7E && hv_quirk_off(vcpu->vm, KVM_X86_QUIRK_OUT_7E_INC_RIP)))
+		complete_later(vcpu, complete_out, pio.size, len);
 	else
 		hv_skip_insn(vcpu, len);
-	hv_pio_exit(vcpu, pio->port, pio->size, 1, false);
-	memcpy(vcpu->pio_data, &val, pio->size);
+	hv_pio_exit(vcpu, pio.port, pio.size, 1, false);
+	memcpy(vcpu->pio_data, &val, pio.size);
 	return HV_USERSPACE;
 }
 
-int hv_handle_pio(struct hv_vcpu *vcpu, const struct hv_pio *pio, unsigned int len)
+/* The two are kept apart: in one function both would save the registers that either needs. */
+int hv_handle_pio(struct hv_vcpu *vcpu, struct hv_pio pio, unsigned int len)
 {
 	vcpu->stat.io_exits++;
-	return pio->in ? pio_in(vcpu, pio, len) : pio_out(vcpu, pio, len);
+	return pio.in ? pio_in(vcpu, pio, len) : pio_out(vcpu, pio, len);
 }
