@@ -311,12 +311,14 @@ static noinline void trace_exit(struct hv_vmx *vmx)
 int vmx_handle_exit(struct hv_vcpu *vcpu)
 {
 	struct hv_vmx *vmx = to_vmx(vcpu);
-	u32 reason = vmx->exit_reason;
+	u32 reason;
 
 	if (unlikely(vmx->entry_failed))
 		return fail_entry(vmx);
 	if (trace_vellum_exit_enabled())
 		trace_exit(vmx);
+	/* not before: it would have to survive the call */
+	reason = vmx->exit_reason;
 	if (static_branch_unlikely(&vmx_l1d_needed) &&
 	    (reason >= 64 || !(TOUCHES_NO_SECRETS & BIT_ULL(reason))))
 		vmx->flush_l1d = true;

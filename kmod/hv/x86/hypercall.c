@@ -119,60 +119,77 @@ static int map_gpa_range(struct hv_vcpu *vcpu, const struct hypercall *hc, bool 
 	return HV_USERSPACE;
 }
 
-static bool exits(const struct hv_vcpu *vcpu, const struct hypercall *hc)
+static struct hypercall arguments(const struct hv_vcpu *vcpu, bool long_mode)
 {
-	return hc->nr == KVM_HC_MAP_GPA_RANGE && gpa_range_valid(hc) &&
-	       (vcpu->vm->hypercall_exits & BIT(KVM_HC_MAP_GPA_RANGE));
+	u64 mask = long_mode ? U64_MAX : U32_MAX;
+
+	return (struct hypercall){
+		.nr = vcpu->gpr[HV_RAX] & mask,
+		.a0 = vcpu->gpr[HV_RBX] & mask,
+		.a1 = vcpu->gpr[HV_RCX] & mask,
+		.a2 = vcpu->gpr[HV_RDX] & mask,
+		.a3 = vcpu->gpr[HV_RSI] & mask,
+	};
 }
 
-static long hypercall(struct hv_vcpu *vcpu, const struct hypercall *hc)
+/* Calls with arguments. HV_RESUME with @ret, or HV_USERSPACE: user space says what it is. */
+static noinline int call(struct hv_vcpu *vcpu, bool long_mode, unsigned int len, long *ret)
 {
-	switch (hc->nr) {
-	case KVM_HC_VAPIC_POLL_IRQ:
-		return 0;
+	struct hypercall hc = arguments(vcpu, long_mode);
+
+	switch (hc.nr) {
 	case KVM_HC_KICK_CPU:
-		return kick_cpu(vcpu, hc);
+		*ret = kick_cpu(vcpu, &hc);
+		break;
 	case KVM_HC_SEND_IPI:
-		return send_ipi(vcpu, hc);
+		*ret = send_ipi(vcpu, &hc);
+		break;
 	case KVM_HC_CLOCK_PAIRING:
-		return clock_pairing(vcpu, hc);
+		*ret = clock_pairing(vcpu, &hc);
+		break;
 	case KVM_HC_SCHED_YIELD:
-		return sched_yield_to(vcpu, hc);
+		*ret = sched_yield_to(vcpu, &hc);
+		break;
 	case KVM_HC_MAP_GPA_RANGE:
-		/* what user space can complete did not come here */
-		return vcpu->vm->hypercall_exits & BIT(KVM_HC_MAP_GPA_RANGE) ? -KVM_EINVAL :
-									      -KVM_ENOSYS;
+		if (!(vcpu->vm->hypercall_exits & BIT(KVM_HC_MAP_GPA_RANGE)))
+			*ret = -KVM_ENOSYS;
+		else if (!gpa_range_valid(&hc))
+			*ret = -KVM_EINVAL;
+		else
+			return map_gpa_range(vcpu, &hc, long_mode, len);
+		break;
 	default:
-		return -KVM_ENOSYS;
+		*ret = -KVM_ENOSYS;
 	}
+	return HV_RESUME;
+}
+
+static int finish(struct hv_vcpu *vcpu, bool long_mode, unsigned int len, long ret)
+{
+	set_result(vcpu, long_mode, ret);
+	return hv_skip_insn(vcpu, len);
+}
+
+static noinline int call_and_finish(struct hv_vcpu *vcpu, bool long_mode, unsigned int len)
+{
+	long ret;
+
+	if (call(vcpu, long_mode, len, &ret) != HV_RESUME)
+		return HV_USERSPACE;
+	return finish(vcpu, long_mode, len, ret);
 }
 
 int hv_handle_hypercall(struct hv_vcpu *vcpu, unsigned int len)
 {
 	bool long_mode = hv_is_64bit(vcpu);
-	struct hypercall hc = {
-		.nr = vcpu->gpr[HV_RAX],
-		.a0 = vcpu->gpr[HV_RBX],
-		.a1 = vcpu->gpr[HV_RCX],
-		.a2 = vcpu->gpr[HV_RDX],
-		.a3 = vcpu->gpr[HV_RSI],
-	};
-	long ret = -KVM_EPERM;
+	u64 nr = vcpu->gpr[HV_RAX];
 
-	if (!long_mode) {
-		hc.nr = (u32)hc.nr;
-		hc.a0 = (u32)hc.a0;
-		hc.a1 = (u32)hc.a1;
-		hc.a2 = (u32)hc.a2;
-		hc.a3 = (u32)hc.a3;
-	}
-	if (likely(!hv_cpl(vcpu))) {
-		if (unlikely(exits(vcpu, &hc)))
-			return map_gpa_range(vcpu, &hc, long_mode, len);
-		ret = hypercall(vcpu, &hc);
-	}
-	set_result(vcpu, long_mode, ret);
-	return hv_skip_insn(vcpu, len);
+	if (unlikely(hv_cpl(vcpu)))
+		return finish(vcpu, long_mode, len, -KVM_EPERM);
+	/* Only the exit was wanted. */
+	if ((long_mode ? nr : (u32)nr) == KVM_HC_VAPIC_POLL_IRQ)
+		return finish(vcpu, long_mode, len, 0);
+	return call_and_finish(vcpu, long_mode, len);
 }
 
 int hv_handle_hlt(struct hv_vcpu *vcpu, unsigned int len)
