@@ -190,6 +190,8 @@ static void guest_rewrites(void)
 		put_store(code, i);
 		g_cpuid(0, 0, cpuid);
 		call_at(CODE, HOLE);
+		put_store(code, ~i);
+		g_cpuid(0, 0, cpuid);
 		call_at(CODE, HOLE + 4);
 		put_load(code);
 		g_cpuid(0, 0, cpuid);
@@ -209,7 +211,7 @@ TEST_F(again, guest_rewrites_code)
 	tvcpu_long_mode(cpu, guest_rewrites);
 	for (i = 0; i < ROUNDS; i++) {
 		expect_write(cpu, HOLE, 4, i);
-		expect_write(cpu, HOLE + 4, 4, i);
+		expect_write(cpu, HOLE + 4, 4, (uint32_t)~i);
 		expect_read(cpu, HOLE + 8, 4, i + 1);
 		expect_read(cpu, HOLE + 12, 4, 100);
 		expect_write(cpu, HOLE + 12, 4, 100 + i);
