@@ -217,6 +217,61 @@ TEST_F(pio, rep_insw_across_pages)
 	EXPECT_EQ(words, i);
 }
 
+static void guest_rep_insb(void)
+{
+	uint64_t count = arg_rcx, addr = arg_addr;
+
+	asm volatile("cld; rep insb" : "+c"(count), "+D"(addr) : "d"(PORT) : "memory");
+	rdi = addr;
+	g_sync(1);
+}
+
+/* Bytes come in the largest pieces there are, each after user space brought the one before. */
+TEST_F(pio, rep_insb_in_pieces)
+{
+	const unsigned int bytes = 5000;
+	unsigned int i, got = 0;
+	uint8_t *data;
+
+	arg_rcx = bytes;
+	arg_addr = BUF_GPA + 1;
+	tvcpu_long_mode(&self->cpu, guest_rep_insb);
+	while (got < bytes) {
+		expect_io(&self->cpu, KVM_EXIT_IO_IN, 1);
+		ASSERT_GT(self->cpu.run->io.count, 0);
+		data = tvm_io_data(&self->cpu);
+		for (i = 0; i < self->cpu.run->io.count; i++)
+			data[i] = got++ % 251;
+	}
+	EXPECT_EQ(bytes, got);
+	EXPECT_EQ(1, tvm_sync(&self->cpu));
+	EXPECT_EQ(arg_addr + bytes, rdi);
+	for (i = 0; i < bytes; i++)
+		if (self->buf[1 + i] != i % 251)
+			break;
+	EXPECT_EQ(bytes, i);
+}
+
+/* A count that user space changes in the midst is the guest's next count. */
+TEST_F(pio, rep_insb_count_changed)
+{
+	struct kvm_regs regs;
+
+	arg_rcx = 3;
+	arg_addr = BUF_GPA;
+	tvcpu_long_mode(&self->cpu, guest_rep_insb);
+	expect_io(&self->cpu, KVM_EXIT_IO_IN, 1);
+	tvcpu_get_regs(&self->cpu, &regs);
+	EXPECT_EQ(3, regs.rcx);
+	regs.rcx = 6000;
+	tvcpu_set_regs(&self->cpu, &regs);
+	while (tvm_run(&self->cpu) == KVM_EXIT_IO && self->cpu.run->io.port == PORT)
+		memset(tvm_io_data(&self->cpu), 0xaa, self->cpu.run->io.count);
+	ASSERT_EQ(KVM_EXIT_IO, self->cpu.run->exit_reason);
+	EXPECT_EQ(arg_addr + 6000, rdi);
+	EXPECT_EQ(0xaa, self->buf[5999]);
+}
+
 /* A string instruction without REP, and one whose source is not memory of the guest. */
 static void guest_outs_forms(void)
 {

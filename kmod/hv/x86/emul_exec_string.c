@@ -43,8 +43,8 @@ static bool ended_by_zf(const struct emul_ctxt *c)
  */
 int emul_repeat(struct emul_ctxt *c, int (*step)(struct emul_ctxt *c, unsigned int *count))
 {
-	unsigned int budget = c->rflags & X86_EFLAGS_TF ? 1 : EMUL_MAX_REP;
-	unsigned int done = 1;
+	bool stepping = c->rflags & X86_EFLAGS_TF;
+	unsigned int budget = EMUL_MAX_REP, done = 1;
 	u64 left;
 	int rc;
 
@@ -54,16 +54,17 @@ int emul_repeat(struct emul_ctxt *c, int (*step)(struct emul_ctxt *c, unsigned i
 		left = index_of(c, EMUL_RCX);
 		if (!left)
 			return EMUL_OK;
-		done = left < budget ? left : budget;
+		/* Not what is left of the budget: a resumed step begins with another one. */
+		done = stepping ? 1 : left < EMUL_MAX_REP ? left : EMUL_MAX_REP;
 		rc = step(c, &done);
 		if (rc)
 			return rc;
 		emul_reg_add(c, EMUL_RCX, c->insn.adsize, -(s64)done);
 		if (left == done || ended_by_zf(c))
 			return EMUL_OK;
-		budget -= done;
-		if (!budget || c->stop)
+		if (stepping || c->stop || done >= budget)
 			break;
+		budget -= done;
 		emul_commit(c);
 	}
 	c->rep_more = true;
