@@ -193,6 +193,44 @@ TEST_F(sig, mask_opens_for_the_guest)
 	EXPECT_EQ(2, tvm_sync(&self->cpu));
 }
 
+struct kicked {
+	pthread_t thread;
+	volatile int done;
+};
+
+static void *kick_thread(void *arg)
+{
+	struct kicked *who = arg;
+
+	while (!who->done) {
+		usleep(10000);
+		pthread_kill(who->thread, SIGUSR2);
+	}
+	return NULL;
+}
+
+/* A signal without a handler, sent while it is open: it ends KVM_RUN, not the process. */
+TEST_F(sig, mask_spares_the_process)
+{
+	struct kicked who = { .thread = pthread_self() };
+	pthread_t thread;
+	sigset_t block, none;
+
+	signal(SIGUSR2, SIG_DFL);
+	sigemptyset(&none);
+	sigemptyset(&block);
+	sigaddset(&block, SIGUSR2);
+	pthread_sigmask(SIG_BLOCK, &block, NULL);
+	ASSERT_EQ(0, set_mask(&self->cpu, &none, 8));
+	EXPECT_EQ(1, tvm_sync(&self->cpu));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, kick_thread, &who));
+	EXPECT_EQ(-EINTR, tvm_run(&self->cpu));
+	EXPECT_GT(spins, 0);
+	who.done = 1;
+	pthread_join(thread, NULL);
+	EXPECT_EQ(SIGUSR2, sigwaitinfo(&block, NULL));
+}
+
 TEST_F(sig, mask_length)
 {
 	sigset_t none;

@@ -360,14 +360,15 @@ static void remember_task(struct hv_vcpu *vcpu)
  */
 int hv_vcpu_run(struct hv_vcpu *vcpu)
 {
-	sigset_t saved;
 	int ret;
 
 	remember_task(vcpu);
 	if (likely(!vcpu->sigset_active))
 		return run_with_mask(vcpu);
-	sigprocmask(SIG_SETMASK, &vcpu->sigset, &saved);
+	/* As in sigtimedwait(): what the task blocks otherwise ends the call, never the process. */
+	sigprocmask(SIG_SETMASK, &vcpu->sigset, &current->real_blocked);
 	ret = run_with_mask(vcpu);
-	sigprocmask(SIG_SETMASK, &saved, NULL);
+	sigprocmask(SIG_SETMASK, &current->real_blocked, NULL);
+	sigemptyset(&current->real_blocked);
 	return ret;
 }
