@@ -12,6 +12,7 @@
 
 #define HYPERCALL_LEN	3
 #define MISC_MWAIT	BIT64(18)
+#define MISC_READ_ONLY	(BIT64(7) | BIT64(11) | BIT64(12))	/* EMON, no BTS, no PEBS */
 #define CPUID_MWAIT	BIT64(3)
 
 static volatile long result;
@@ -151,6 +152,34 @@ TEST_F(quirk, mwait_by_misc_enable)
 	EXPECT_EQ(1, tvm_sync(&self->cpu));
 	EXPECT_EQ(2, ud_faults);
 	EXPECT_FALSE(ecx_seen & CPUID_MWAIT);
+}
+
+/* Read-only bits are the VMM's to choose, and what it wrote is what it reads. */
+TEST_F(quirk, misc_enable_reads_back)
+{
+	uint64_t val;
+
+	tvcpu_create(&self->cpu, &self->vm, 0);
+	for (val = 0; val < BIT64(24); val = val * 2 + 1) {
+		ASSERT_EQ(1, tvcpu_msr(&self->cpu, MSR_IA32_MISC_ENABLE, val));
+		EXPECT_EQ(val, tvcpu_get_msr(&self->cpu, MSR_IA32_MISC_ENABLE));
+	}
+}
+
+static void guest_misc_enable(void)
+{
+	g_wrmsr(MSR_IA32_MISC_ENABLE, MISC_READ_ONLY);
+	g_sync(g_rdmsr(MSR_IA32_MISC_ENABLE) & MISC_READ_ONLY);
+	g_wrmsr(MSR_IA32_MISC_ENABLE, 0);
+	g_sync(g_rdmsr(MSR_IA32_MISC_ENABLE) & MISC_READ_ONLY);
+}
+
+TEST_F(quirk, misc_enable_read_only)
+{
+	start(&self->vm, &self->cpu, guest_misc_enable);
+	ASSERT_EQ(1, tvcpu_msr(&self->cpu, MSR_IA32_MISC_ENABLE, BIT64(11)));
+	EXPECT_EQ(BIT64(11), tvm_sync(&self->cpu));
+	EXPECT_EQ(BIT64(11), tvm_sync(&self->cpu));
 }
 
 static long rip_moves(struct tvcpu *cpu)

@@ -307,11 +307,15 @@ static int paravirtual_write(struct hv_vcpu *vcpu, u32 msr, u64 value)
 	}
 }
 
-static int misc_enable_write(struct hv_vcpu *vcpu, u64 value)
+/* Some bits only tell what the CPU has: the VMM decides about them, the guest cannot. */
+static int misc_enable_write(struct hv_vcpu *vcpu, u64 value, bool host)
 {
-	const u64 fixed = MSR_IA32_MISC_ENABLE_BTS_UNAVAIL | MSR_IA32_MISC_ENABLE_PEBS_UNAVAIL;
+	const u64 fixed = MSR_IA32_MISC_ENABLE_EMON | MSR_IA32_MISC_ENABLE_BTS_UNAVAIL |
+			  MSR_IA32_MISC_ENABLE_PEBS_UNAVAIL;
 
-	vcpu->msr.misc_enable = (value & ~(u64)MSR_IA32_MISC_ENABLE_EMON) | fixed;
+	if (!host)
+		value = (value & ~fixed) | (vcpu->msr.misc_enable & fixed);
+	vcpu->msr.misc_enable = value;
 	hv_cpuid_refresh(vcpu);
 	return 0;
 }
@@ -342,7 +346,7 @@ static int special_write(struct hv_vcpu *vcpu, u32 msr, u64 value, bool host)
 	case MSR_IA32_CR_PAT:
 		return pat_write(vcpu, value);
 	case MSR_IA32_MISC_ENABLE:
-		return misc_enable_write(vcpu, value);
+		return misc_enable_write(vcpu, value, host);
 	case MSR_IA32_UCODE_REV:
 		/* A guest writes it before it reads the revision: nothing changes. */
 		if (host)
