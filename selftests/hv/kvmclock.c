@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Guards kvmclock: the structure appears where the guest asks, its time is monotonic, runs at the
- * host's rate and near KVM_GET_CLOCK, wall clock is the host's, and hostile addresses do no harm.
+ * host's rate and near KVM_GET_CLOCK, a new setting reaches all vCPUs' pages before any vCPU runs,
+ * wall clock is the host's, and hostile addresses do no harm.
  */
 #include <linux/kvm_para.h>
 #include <time.h>
@@ -54,6 +55,15 @@ static uint64_t read_clock(void)
 static void guest_clock(void)
 {
 	g_wrmsr(MSR_KVM_SYSTEM_TIME_NEW, CLOCK_GPA | 1);
+	for (;;) {
+		now_ns = read_clock();
+		g_sync(1);
+	}
+}
+
+/* Reads the page of the first vCPU, as Linux's vDSO does. */
+static void guest_other_clock(void)
+{
 	for (;;) {
 		now_ns = read_clock();
 		g_sync(1);
@@ -181,6 +191,30 @@ TEST_F(clock, set)
 	EXPECT_EQ(1, tvm_sync(&self->cpu));
 	EXPECT_GE(now_ns, 1ULL << 45);
 	EXPECT_LT(now_ns, (1ULL << 45) + 10000000000ULL);
+}
+
+/* A guest that was stopped, as QEMU stops it, and goes on without its first vCPU. */
+TEST_F(clock, set_for_all_before_any_enters)
+{
+	struct kvm_mp_state mp = { .mp_state = KVM_MP_STATE_RUNNABLE };
+	struct kvm_clock_data stopped, later = {};
+	struct tvcpu second;
+
+	EXPECT_EQ(1, tvm_sync(&self->cpu));
+	tvcpu_create(&second, &self->vm, 1);
+	TVM_MUST(second.fd, KVM_SET_MP_STATE, &mp);
+	tvcpu_long_mode(&second, guest_other_clock);
+	EXPECT_EQ(1, tvm_sync(&second));
+	ASSERT_EQ(0, tvm_ioctl_p(self->vm.fd, KVM_GET_CLOCK, &stopped));
+	EXPECT_LE(now_ns, stopped.clock);
+	usleep(200000);
+	later.clock = stopped.clock;
+	ASSERT_EQ(0, tvm_ioctl_p(self->vm.fd, KVM_SET_CLOCK, &later));
+	EXPECT_EQ(1, tvm_sync(&second));
+	ASSERT_EQ(0, tvm_ioctl_p(self->vm.fd, KVM_GET_CLOCK, &later));
+	EXPECT_GE(now_ns, stopped.clock);
+	EXPECT_LE(now_ns, later.clock);
+	tvcpu_destroy(&second);
 }
 
 TEST_F(clock, wall)

@@ -45,6 +45,7 @@ struct hv_tdp {
 
 /** struct hv_clock - the VM-wide kvmclock reference, @lock protects the rest */
 struct hv_clock {
+	struct mutex pages_lock;	/* who writes kvmclock pages or says where they are */
 	raw_spinlock_t lock;
 	u64 tsc_ref;			/* host TSC at the reference point */
 	s64 boot_ns;			/* host CLOCK_MONOTONIC_RAW at it */

@@ -5,6 +5,10 @@
  * One pair (host TSC, CLOCK_MONOTONIC_RAW) is fixed when the VM is created; the
  * raw clock and the TSC run at one rate, so every page derives from it for as
  * long as the VM lives and all vCPUs agree without further synchronisation.
+ *
+ * A guest may read any vCPU's page from any vCPU: Linux's vDSO reads that of the first. So after
+ * the clock was set, the first vCPU to enter the guest writes the pages of all, and who writes
+ * holds clock->pages_lock.
  */
 #include <linux/kernel.h>
 #include <linux/math64.h>
@@ -60,6 +64,7 @@ void hv_clock_init(struct hv_vm *vm)
 	struct tsc_pair now;
 
 	raw_spin_lock_init(&clock->lock);
+	mutex_init(&clock->pages_lock);
 	pair_now(&now);
 	clock->tsc_ref = now.tsc;
 	clock->boot_ns = now.raw_ns;
@@ -123,30 +128,53 @@ static int versioned_write(struct hv_vcpu *vcpu, u64 gpa, u32 version, const voi
 	return hv_guest_write(vcpu, gpa, &even, sizeof(even));
 }
 
-void hv_clock_update(struct hv_vcpu *vcpu)
+/* Writes the page of @of. @vcpu is the caller's, and the guest's memory is seen as it sees it. */
+static void page_update(struct hv_vcpu *vcpu, struct hv_vcpu *of)
 {
-	u64 gpa = vcpu->pv.system_time_msr & ~(u64)KVM_MSR_ENABLED;
+	u64 gpa = of->pv.system_time_msr & ~(u64)KVM_MSR_ENABLED;
 	struct pvclock_vcpu_time_info info;
 
-	if (!(vcpu->pv.system_time_msr & KVM_MSR_ENABLED))
+	lockdep_assert_held(&vcpu->vm->clock.pages_lock);
+	if (!(of->pv.system_time_msr & KVM_MSR_ENABLED))
 		return;
 	/* No memory there: the guest sees nothing, as with a real write to nowhere. */
 	if (hv_guest_read(vcpu, gpa, &info, sizeof(info)))
 		return;
 	/* Only the guest clears this one, whenever its watchdog gets to it. */
 	info.flags &= PVCLOCK_GUEST_STOPPED;
-	if (vcpu->pv.stop_guest_request)
+	if (xchg(&of->pv.stop_guest_request, false))
 		info.flags |= PVCLOCK_GUEST_STOPPED;
-	vcpu->pv.stop_guest_request = false;
 	info.pad0 = 0;
 	memset(info.pad, 0, sizeof(info.pad));
-	page_fill(vcpu, &info);
+	page_fill(of, &info);
 	versioned_write(vcpu, gpa, info.version + 1, &info, sizeof(info));
+}
+
+/*
+ * The others keep their requests: they write their pages again, with a time-stamp counter that
+ * they may be changing now.
+ */
+void hv_clock_update(struct hv_vcpu *vcpu)
+{
+	struct hv_vm *vm = vcpu->vm;
+	struct hv_vcpu *other;
+	int i;
+
+	mutex_lock(&vm->clock.pages_lock);
+	page_update(vcpu, vcpu);
+	hv_for_each_vcpu(i, other, vm) {
+		if (other != vcpu && test_bit(HV_REQ_CLOCK_UPDATE, &other->requests))
+			page_update(vcpu, other);
+	}
+	mutex_unlock(&vm->clock.pages_lock);
 }
 
 int hv_clock_system_time_write(struct hv_vcpu *vcpu, u64 value)
 {
+	/* Nobody writes to the old page once the guest may use it for something else. */
+	mutex_lock(&vcpu->vm->clock.pages_lock);
 	vcpu->pv.system_time_msr = value;
+	mutex_unlock(&vcpu->vm->clock.pages_lock);
 	if (value & KVM_MSR_ENABLED)
 		hv_request(vcpu, HV_REQ_CLOCK_UPDATE);
 	return 0;
@@ -219,7 +247,7 @@ int hv_clock_kvmclock_ctrl(struct hv_vcpu *vcpu)
 {
 	if (!(vcpu->pv.system_time_msr & KVM_MSR_ENABLED))
 		return -EINVAL;
-	vcpu->pv.stop_guest_request = true;
+	WRITE_ONCE(vcpu->pv.stop_guest_request, true);
 	hv_request(vcpu, HV_REQ_CLOCK_UPDATE);
 	return 0;
 }
