@@ -77,9 +77,10 @@ static int handle_skip(struct hv_vcpu *vcpu)
 	return with_length(vcpu, hv_skip_insn);
 }
 
+/* A vCPU spins: whoever holds what it waits for may need this CPU. */
 static int handle_pause(struct hv_vcpu *vcpu)
 {
-	cond_resched();
+	hv_vcpu_spins(vcpu);
 	return HV_RESUME;
 }
 
