@@ -21,6 +21,7 @@
 #include "memory/gmem.h"
 #include "svm/svm.h"
 #include "vmx/vmx.h"
+#include "x86/async_pf.h"
 #include "x86/cpuid.h"
 #include "x86/mce.h"
 #include "x86/msr.h"
@@ -143,14 +144,19 @@ static int __init vellum_init(void)
 	ret = hv_gmem_init();
 	if (ret)
 		goto irqfd;
-	ret = register_devices();
+	ret = hv_async_pf_init();
 	if (ret)
 		goto gmem;
+	ret = register_devices();
+	if (ret)
+		goto async_pf;
 	/* For the module's life rather than a VM's: each change patches the scheduler's code. */
 	preempt_notifier_inc();
 	hv_stats_init();
 	pr_info(pr_hv_fmt("ready on %s\n"), hv_ops->name);
 	return 0;
+async_pf:
+	hv_async_pf_exit();
 gmem:
 	hv_gmem_exit();
 irqfd:
@@ -167,6 +173,7 @@ static void __exit vellum_exit(void)
 	if (kvm_node)
 		misc_deregister(&kvm_device);
 	misc_deregister(&vellum_device);
+	hv_async_pf_exit();
 	hv_gmem_exit();
 	hv_irqfd_exit();
 	hv_ops->unprobe();

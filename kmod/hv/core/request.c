@@ -4,6 +4,7 @@
 #include "core/request.h"
 #include "irqchip/lapic.h"
 #include "memory/dirty.h"
+#include "x86/async_pf.h"
 #include "x86/event.h"
 #include "x86/regs.h"
 #include "x86/tsc.h"
@@ -40,6 +41,8 @@ static void drain_updates(struct hv_vcpu *vcpu)
 		hv_clock_update(vcpu);
 	if (hv_request_take(vcpu, HV_REQ_STEAL_UPDATE))
 		hv_steal_update(vcpu);
+	if (hv_request_take(vcpu, HV_REQ_ASYNC_PF))
+		hv_async_pf_ready(vcpu);
 	if (hv_request_take(vcpu, HV_REQ_DEBUG_UPDATE))
 		hv_debug_update(vcpu);
 	if (hv_request_take(vcpu, HV_REQ_MSR_FILTER))

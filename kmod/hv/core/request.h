@@ -22,6 +22,7 @@ enum hv_request {
 	HV_REQ_INTERCEPTS,	/* what exits changed */
 	HV_REQ_OUT_OF_MEMORY,
 	HV_REQ_DIRTY_RING,	/* the dirty ring may be full: KVM_EXIT_DIRTY_RING_FULL */
+	HV_REQ_ASYNC_PF,	/* a page that the guest waits for may be ready: tell it */
 	HV_REQ_MSR_FILTER,	/* the VM's filter changed: hv_ops->update_msr_maps() */
 };
 

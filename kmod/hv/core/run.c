@@ -180,9 +180,11 @@ static int run_runnable(struct hv_vcpu *vcpu)
 	return enter_guest(vcpu);
 }
 
+/* The news of a page comes by interrupt, once the vCPU's own task has seen the request. */
 static bool interrupt_wakes(struct hv_vcpu *vcpu)
 {
-	return hv_irq_pending(vcpu) && hv_ops->interrupt_allowed(vcpu);
+	return (hv_irq_pending(vcpu) || test_bit(HV_REQ_ASYNC_PF, &vcpu->requests)) &&
+	       hv_ops->interrupt_allowed(vcpu);
 }
 
 bool hv_vcpu_runnable(struct hv_vcpu *vcpu)

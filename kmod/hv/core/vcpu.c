@@ -19,6 +19,7 @@
 #include "irqchip/lapic.h"
 #include "memory/dirty.h"
 #include "memory/tdp.h"
+#include "x86/async_pf.h"
 #include "x86/cpuid.h"
 #include "x86/emulate.h"
 #include "x86/fpu.h"
@@ -174,6 +175,7 @@ static void vcpu_init(struct hv_vcpu *vcpu, struct hv_vm *vm, u32 id)
 	vcpu->external_vector = -1;
 	mutex_init(&vcpu->mutex);
 	rcuwait_init(&vcpu->wait);
+	hv_async_pf_create(vcpu);
 	preempt_notifier_init(&vcpu->preempt, &preempt_ops);
 }
 
@@ -252,6 +254,7 @@ free:
 
 void hv_vcpu_destroy(struct hv_vcpu *vcpu)
 {
+	hv_async_pf_reset(vcpu);
 	hv_lapic_destroy(vcpu);
 	hv_ops->vcpu_destroy(vcpu);
 	hv_emul_destroy(vcpu);

@@ -10,9 +10,11 @@
 #define VELLUM_CORE_VCPU_H
 
 #include <linux/atomic.h>
+#include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/preempt.h>
 #include <linux/rcuwait.h>
+#include <linux/spinlock.h>
 #include <asm/fpu/api.h>
 #include <asm/fpu/types.h>
 
@@ -113,6 +115,17 @@ struct hv_pv {
 	u32 version;
 };
 
+/** struct hv_apf - asynchronous page faults (x86/async_pf.c) */
+struct hv_apf {
+	u64 enable_msr, vector_msr;	/* MSR_KVM_ASYNC_PF_EN and _INT as written */
+	u32 last;			/* number of the newest token */
+	unsigned int count;		/* pages waited for, or ready and not told */
+	bool wake_all;			/* tell the guest to look at all of them again */
+	spinlock_t lock;		/* the two below: workers */
+	u32 generation;			/* workers of an older one are forgotten */
+	struct list_head ready;		/* pages that are there, to be told */
+};
+
 /** struct hv_poll - halt polling (core/poll.c) */
 struct hv_poll {
 	u64 ns;				/* how long, next time */
@@ -200,6 +213,7 @@ struct hv_vcpu {
 	struct hv_fpu fpu;
 	struct hv_tsc tsc;
 	struct hv_pv pv;
+	struct hv_apf apf;
 	struct hv_poll poll;
 	struct hv_smm smm;
 	struct hv_msr_state msr;

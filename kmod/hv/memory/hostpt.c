@@ -124,3 +124,15 @@ int hv_host_fault_in(unsigned long hva, bool write)
 	}
 	return n == -EFAULT ? host_fault_in_special(hva & PAGE_MASK, write) : n ? n : -EFAULT;
 }
+
+int hv_host_fault_in_nowait(unsigned long hva, bool write)
+{
+	unsigned int flags = HV_FOLL_FAULT_IN | FOLL_NOWAIT | (write ? FOLL_WRITE : 0);
+	struct page *page;
+	long n = get_user_pages_unlocked(hva & PAGE_MASK, 1, &page, flags);
+
+	if (n != 1)
+		return n ? n : -EBUSY;
+	put_page(page);
+	return 0;
+}

@@ -29,5 +29,7 @@ bool hv_host_lookup(struct mm_struct *mm, unsigned long hva, struct hv_host_page
 
 /* Make @hva present (and writable for @write), as an access from user space would. 0 or -errno */
 int hv_host_fault_in(unsigned long hva, bool write);
+/* The same if it takes no waiting for I/O or for another task; -EBUSY: it does. */
+int hv_host_fault_in_nowait(unsigned long hva, bool write);
 
 #endif /* VELLUM_MEMORY_HOSTPT_H */

@@ -23,13 +23,16 @@ enum hv_tdp_result {
 	HV_TDP_SIGNAL,		/* interrupted: -EINTR */
 	HV_TDP_ERROR,		/* -EFAULT: nothing behind the user address; fills run */
 	HV_TDP_NO_MEMORY,	/* -ENOMEM: no table to be had, or no page for the host */
+	HV_TDP_WAITS,		/* the host would have to wait for the page, and was not to */
 };
 
 /*
  * Resolve @v for @vcpu: the shared half of an EPT violation or nested page
- * fault. May sleep; takes vm->srcu and must not be called inside it.
+ * fault. May sleep, but with @nowait not until I/O or another task is done; takes vm->srcu and
+ * must not be called inside it.
  */
-enum hv_tdp_result hv_tdp_fault(struct hv_vcpu *vcpu, const struct hv_tdp_violation *v);
+enum hv_tdp_result hv_tdp_fault(struct hv_vcpu *vcpu, const struct hv_tdp_violation *v,
+				bool nowait);
 
 /* Fill the run page for an access to @gpa that fails with -EFAULT. KVM_MEMORY_EXIT_FLAG_* */
 void hv_memory_fault_exit(struct hv_vcpu *vcpu, u64 gpa, u64 flags);

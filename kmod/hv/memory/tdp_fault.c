@@ -45,6 +45,7 @@ struct tdp_fault {
 	bool write, exec, present;
 	bool private;		/* the guest_memfd backs it, not @hva */
 	bool ahead;		/* nobody accessed it yet */
+	bool nowait;		/* give up rather than wait for the host */
 };
 
 static bool tdp_allows(u64 entry, const struct tdp_fault *f)
@@ -315,11 +316,24 @@ static int tdp_fault_in_private(struct hv_vcpu *vcpu, const struct tdp_fault *f)
 	return err;
 }
 
+static int tdp_fault_in_shared(const struct tdp_fault *f)
+{
+	if (unlikely(f->nowait)) {
+		int err = hv_host_fault_in_nowait(f->hva, f->write);
+
+		if (!err || err == -EBUSY)
+			return err;
+	}
+	return hv_host_fault_in(f->hva, f->write);
+}
+
 static enum hv_tdp_result tdp_fault_in(struct hv_vcpu *vcpu, const struct tdp_fault *f)
 {
-	int err = f->private ? tdp_fault_in_private(vcpu, f) : hv_host_fault_in(f->hva, f->write);
+	int err = f->private ? tdp_fault_in_private(vcpu, f) : tdp_fault_in_shared(f);
 
 	switch (err) {
+	case -EBUSY:
+		return HV_TDP_WAITS;
 	case 0:
 	case -EAGAIN:
 		return HV_TDP_MAPPED;
@@ -400,19 +414,22 @@ void hv_memory_fault_exit(struct hv_vcpu *vcpu, u64 gpa, u64 flags)
  * hv_tdp_fault() - resolve a second-level violation
  * @vcpu: the vCPU that faulted, loaded; its task is the caller
  * @v: what the CPU reported
+ * @nowait: HV_TDP_WAITS rather than wait for the host's page
  *
  * May sleep. Must not be called inside a read section of vm->srcu.
  *
  * Return: enum hv_tdp_result. HV_TDP_MAPPED does not promise a mapping, only
  * that entering the guest again is the right thing to do.
  */
-enum hv_tdp_result hv_tdp_fault(struct hv_vcpu *vcpu, const struct hv_tdp_violation *v)
+enum hv_tdp_result hv_tdp_fault(struct hv_vcpu *vcpu, const struct hv_tdp_violation *v,
+				bool nowait)
 {
 	struct tdp_fault f = {
 		.gfn = v->gpa >> PAGE_SHIFT,
 		.write = v->write,
 		.exec = v->exec,
 		.present = v->present,
+		.nowait = nowait,
 	};
 	enum hv_tdp_result result;
 

@@ -66,6 +66,8 @@ static const struct feature features[] = {
 	FKVM(KVM_FEATURE_PV_SEND_IPI, HV_F_KVM_SEND_IPI),
 	FKVM(KVM_FEATURE_PV_UNHALT, HV_F_KVM_UNHALT),
 	FKVM(KVM_FEATURE_PV_SCHED_YIELD, HV_F_KVM_YIELD),
+	FKVM(KVM_FEATURE_ASYNC_PF, HV_F_KVM_ASYNC_PF),
+	FKVM(KVM_FEATURE_ASYNC_PF_INT, HV_F_KVM_ASYNC_PF_INT),
 };
 
 /* CR4 bits that exist if a feature does (SDM volume 3, "Control Registers"). */

@@ -8,6 +8,7 @@
 
 #include "irqchip/lapic.h"
 #include "memory/tdp.h"
+#include "x86/async_pf.h"
 #include "x86/cr.h"
 #include "x86/emulate.h"
 #include "x86/emulate_int.h"
@@ -325,10 +326,18 @@ static int emulate_violation(struct hv_vcpu *vcpu, const struct hv_tdp_violation
 
 int hv_handle_tdp_violation(struct hv_vcpu *vcpu, const struct hv_tdp_violation *v)
 {
+	enum hv_tdp_result result;
+
 	if (vcpu->lapic && hv_lapic_owns(vcpu, v->gpa))
 		return emulate_violation(vcpu, v);
 
-	switch (hv_tdp_fault(vcpu, v)) {
+	result = hv_tdp_fault(vcpu, v, hv_async_pf_possible(vcpu));
+	if (unlikely(result == HV_TDP_WAITS)) {
+		if (hv_async_pf_begin(vcpu, v->gpa, v->write))
+			return HV_RESUME;
+		result = hv_tdp_fault(vcpu, v, false);
+	}
+	switch (result) {
 	case HV_TDP_MAPPED:
 		return HV_RESUME;
 	case HV_TDP_MMIO:

@@ -14,6 +14,7 @@
 #include "core/ops.h"
 #include "core/request.h"
 #include "irqchip/lapic.h"
+#include "x86/async_pf.h"
 #include "x86/cpuid.h"
 #include "x86/fpu.h"
 #include "x86/msr.h"
@@ -139,6 +140,10 @@ static u64 *stored(struct hv_vcpu *vcpu, u32 msr)
 		return &vcpu->pv.steal_msr;
 	case MSR_KVM_POLL_CONTROL:
 		return &vcpu->pv.poll_control_msr;
+	case MSR_KVM_ASYNC_PF_EN:
+		return &vcpu->apf.enable_msr;
+	case MSR_KVM_ASYNC_PF_INT:
+		return &vcpu->apf.vector_msr;
 	default:
 		return NULL;
 	}
@@ -171,6 +176,11 @@ static bool guest_has(const struct hv_vcpu *vcpu, u32 msr)
 		return hv_pv_has(vcpu, HV_F_KVM_STEAL);
 	case MSR_KVM_POLL_CONTROL:
 		return hv_pv_has(vcpu, HV_F_KVM_POLL_CONTROL);
+	case MSR_KVM_ASYNC_PF_EN:
+		return hv_pv_has(vcpu, HV_F_KVM_ASYNC_PF);
+	case MSR_KVM_ASYNC_PF_INT:
+	case MSR_KVM_ASYNC_PF_ACK:
+		return hv_pv_has(vcpu, HV_F_KVM_ASYNC_PF_INT);
 	default:
 		return true;
 	}
@@ -191,6 +201,9 @@ static int fixed_read(struct hv_vcpu *vcpu, u32 msr, u64 *value)
 		return 0;
 	case MSR_AMD64_DE_CFG:
 		*value = DE_CFG_SERIALIZE;
+		return 0;
+	case MSR_KVM_ASYNC_PF_ACK:
+		*value = 0;
 		return 0;
 	default:
 		*value = 0;
@@ -291,7 +304,7 @@ static int smm_write(struct hv_vcpu *vcpu, u32 msr, u64 value, bool host)
 	return HV_MSR_OK;
 }
 
-static int paravirtual_write(struct hv_vcpu *vcpu, u32 msr, u64 value)
+static int paravirtual_write(struct hv_vcpu *vcpu, u32 msr, u64 value, bool host)
 {
 	switch (msr) {
 	case MSR_KVM_WALL_CLOCK:
@@ -302,6 +315,12 @@ static int paravirtual_write(struct hv_vcpu *vcpu, u32 msr, u64 value)
 		return hv_clock_system_time_write(vcpu, value);
 	case MSR_KVM_STEAL_TIME:
 		return hv_steal_write(vcpu, value);
+	case MSR_KVM_ASYNC_PF_EN:
+		return hv_async_pf_enable_write(vcpu, value, host);
+	case MSR_KVM_ASYNC_PF_INT:
+		return hv_async_pf_vector_write(vcpu, value);
+	case MSR_KVM_ASYNC_PF_ACK:
+		return hv_async_pf_ack(vcpu, value);
 	default:
 		return poll_control_write(vcpu, value);
 	}
@@ -373,7 +392,10 @@ static int special_write(struct hv_vcpu *vcpu, u32 msr, u64 value, bool host)
 	case MSR_KVM_SYSTEM_TIME_NEW:
 	case MSR_KVM_STEAL_TIME:
 	case MSR_KVM_POLL_CONTROL:
-		return paravirtual_write(vcpu, msr, value);
+	case MSR_KVM_ASYNC_PF_EN:
+	case MSR_KVM_ASYNC_PF_INT:
+	case MSR_KVM_ASYNC_PF_ACK:
+		return paravirtual_write(vcpu, msr, value, host);
 	case MSR_AMD64_DE_CFG:
 		return 0;
 	default:

@@ -7,6 +7,7 @@
 
 #include "core/request.h"
 #include "irqchip/lapic.h"
+#include "x86/async_pf.h"
 #include "x86/cpuid.h"
 #include "x86/debug.h"
 #include "x86/fpu.h"
@@ -112,6 +113,7 @@ void hv_vcpu_reset(struct hv_vcpu *vcpu, bool init)
 	segments_reset(vcpu);
 	hv_msr_reset(vcpu, init);
 	hv_fpu_reset(vcpu, init);
+	hv_async_pf_reset(vcpu);
 	events_reset(vcpu);
 	debug_reset(vcpu);
 	if (vcpu->lapic)
