@@ -3,9 +3,10 @@
  * Guards the delivery of interrupts by the in-kernel irqchip: KVM_IRQ_LINE through the IOAPIC
  * (edge, level with EOI, masked) and through the 8259 pair, KVM_SIGNAL_MSI, self IPIs, the PIT's
  * channel 0, and KVM_GSI routing changes. Interrupts are counted by the guest, each once, however
- * busy the other CPUs of the host are.
+ * busy the other CPUs of the host are; an exit in the shadow of STI does not end the shadow.
  */
 #include <pthread.h>
+#include <string.h>
 #include <unistd.h>
 #include <sys/eventfd.h>
 
@@ -308,6 +309,47 @@ TEST_F(irq, msi_once)
 		ASSERT_GT(tvm_ioctl_p(self->vm.fd, KVM_SIGNAL_MSI, &msi), 0);
 		ASSERT_EQ(100 + i, tvm_sync(&self->cpu));
 	}
+	disturb = 0;
+	pthread_join(thread, NULL);
+}
+
+/*
+ * STI at the end of a page, HLT at the begin of the next, which is not mapped yet: an exit in the
+ * shadow of STI, with an interrupt that waits. It comes after HLT, or nothing ends the sleep.
+ */
+static void guest_idles(void)
+{
+	g_handlers[VECTOR] = on_irq;
+	g_apic_enable();
+	g_apic_write(APIC_ICR, 0x40000 | VECTOR);	/* shorthand self */
+	((void (*)(void))(TVM_TEST_GPA + TVM_PAGE - 1))();
+	g_cli();
+	g_sync(100 + hits);
+}
+
+static void *late_waker(void *vm)
+{
+	struct kvm_msi msi = { .address_lo = APIC_BASE_GPA, .data = VECTOR };
+	unsigned int ms;
+
+	for (ms = 0; disturb && ms < 1000; ms++)
+		usleep(1000);
+	tvm_ioctl_p(((struct tvm *)vm)->fd, KVM_SIGNAL_MSI, &msi);
+	return NULL;
+}
+
+TEST_F(irq, shadow_of_sti_before_hlt)
+{
+	static const uint8_t sti_hlt_ret[] = { 0xfb, 0xf4, 0xc3 };
+	uint8_t *code = tvm_mem(2 * TVM_PAGE);
+	pthread_t thread;
+
+	memcpy(code + TVM_PAGE - 1, sti_hlt_ret, sizeof(sti_hlt_ret));
+	ASSERT_EQ(0, tvm_slot(&self->vm, TVM_SLOT_TEST, 0, TVM_TEST_GPA, 2 * TVM_PAGE, code));
+	tvcpu_long_mode(&self->cpu, guest_idles);
+	disturb = 1;
+	ASSERT_EQ(0, pthread_create(&thread, NULL, late_waker, &self->vm));
+	EXPECT_EQ(101, tvm_sync(&self->cpu));
 	disturb = 0;
 	pthread_join(thread, NULL);
 }

@@ -217,11 +217,25 @@ static int handle_host_event(struct hv_vcpu *vcpu)
 	return HV_RESUME;
 }
 
+/*
+ * QEMU opens a window in a shadow that was there at VMRUN. Between STI and HLT an interrupt would
+ * wake a guest that does not sleep yet: HLT goes first. Any other instruction can do without.
+ */
+static int window_in_shadow(struct hv_vcpu *vcpu)
+{
+	const struct emul_insn *insn = hv_emul_decode(vcpu);
+
+	svm_set_interrupt_shadow(vcpu, 0);
+	if (insn && insn->class == EMUL_CLASS_HLT && hv_cpl(vcpu) == 0)
+		return hv_handle_hlt(vcpu, insn->len);
+	return HV_RESUME;
+}
+
 static int handle_vintr(struct hv_vcpu *vcpu)
 {
 	svm_want_interrupt_window(vcpu, false);
 	hv_request(vcpu, HV_REQ_EVENT);
-	return HV_RESUME;
+	return unlikely(vcpu->shadow) ? window_in_shadow(vcpu) : HV_RESUME;
 }
 
 static int handle_shutdown(struct hv_vcpu *vcpu)

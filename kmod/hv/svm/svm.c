@@ -163,6 +163,8 @@ static void recheck_injection(struct hv_svm *svm)
 static bool svm_enter(struct hv_vcpu *vcpu)
 {
 	struct hv_svm *svm = to_svm(vcpu);
+	const bool shadow = vcpu->shadow;
+	const u64 rip = vcpu->rip;
 	u64 host_aux = 0;
 
 	svm_flush_regs(vcpu);
@@ -182,6 +184,9 @@ static bool svm_enter(struct hv_vcpu *vcpu)
 	if (hv_caps.has_rdtscp)
 		switch_msr(MSR_TSC_AUX, vcpu->msr.tsc_aux, host_aux);
 	svm_fetch_regs(vcpu);
+	/* It lasts until its instruction is done, but QEMU's VMRUN forgets it. */
+	if (unlikely(shadow && vcpu->rip == rip))
+		svm_set_interrupt_shadow(vcpu, KVM_X86_SHADOW_INT_STI);
 	if (unlikely(svm->dr_passed))
 		svm_take_debug_registers(vcpu);
 	svm->vmcb->control.clean = SVM_CLEAN_ALL;
