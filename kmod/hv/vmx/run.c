@@ -64,18 +64,20 @@ static void recheck_injection(struct hv_vmx *vmx)
 	vmx->injecting = false;
 }
 
+static noinline void set_host_cr(struct hv_vmx *vmx, unsigned long cr3, unsigned long cr4)
+{
+	vmcs_writel(HOST_CR3, cr3);
+	vmcs_writel(HOST_CR4, cr4);
+	vmx->host_cr3 = cr3;
+	vmx->host_cr4 = cr4;
+}
+
 static __always_inline void sync_host_cr(struct hv_vmx *vmx)
 {
 	unsigned long cr3 = __native_read_cr3(), cr4 = native_read_cr4();
 
-	if (unlikely(cr3 != vmx->host_cr3)) {
-		vmcs_writel(HOST_CR3, cr3);
-		vmx->host_cr3 = cr3;
-	}
-	if (unlikely(cr4 != vmx->host_cr4)) {
-		vmcs_writel(HOST_CR4, cr4);
-		vmx->host_cr4 = cr4;
-	}
+	if (unlikely(cr3 != vmx->host_cr3 || cr4 != vmx->host_cr4))
+		set_host_cr(vmx, cr3, cr4);
 }
 
 static __always_inline void stop_pebs(struct hv_vmx *vmx)
@@ -112,7 +114,7 @@ static __always_inline void before_entry(struct hv_vmx *vmx)
 		native_write_cr2(vcpu->cr2);
 	if (static_branch_unlikely(&vmx_l1d_needed))
 		vmx_l1d_before_entry(vmx);
-	if (static_branch_unlikely(&vmx_pebs))
+	if (static_branch_likely(&vmx_pebs))
 		stop_pebs(vmx);
 }
 
@@ -120,7 +122,7 @@ static __always_inline void after_exit(struct hv_vmx *vmx)
 {
 	struct hv_vcpu *vcpu = &vmx->vcpu;
 
-	if (static_branch_unlikely(&vmx_pebs))
+	if (static_branch_likely(&vmx_pebs))
 		start_pebs(vmx);
 	vcpu->cr2 = native_read_cr2();
 	if (unlikely(vmx->host.debugctl))
@@ -162,25 +164,31 @@ static bool entry_failed(struct hv_vmx *vmx, u32 reason)
 	return false;
 }
 
+/* The instruction itself failed: there was no exit. */
+static noinline bool entry_refused(struct hv_vmx *vmx)
+{
+	after_exit(vmx);
+	return entry_failed(vmx, vmcs_read32(VM_INSTRUCTION_ERROR));
+}
+
 bool vmx_enter(struct hv_vcpu *vcpu)
 {
 	struct hv_vmx *vmx = to_vmx(vcpu);
 	u32 reason;
-	int failed;
 
 	before_entry(vmx);
-	failed = vmx_enter_guest(vcpu->gpr, &vmx->entry);
+	if (unlikely(vmx_enter_guest(vcpu->gpr, &vmx->entry)))
+		return entry_refused(vmx);
 	after_exit(vmx);
-	if (unlikely(failed))
-		return entry_failed(vmx, vmcs_read32(VM_INSTRUCTION_ERROR));
 	reason = vmcs_read32(VM_EXIT_REASON);
 	if (unlikely(reason & VMX_EXIT_REASONS_FAILED_VMENTRY))
 		return entry_failed(vmx, reason);
 	vmx->entry.flags |= VMX_ENTRY_LAUNCHED;
 	vmx->exit_reason = reason;
-	if (reason == EXIT_REASON_EXCEPTION_NMI)
-		host_exception(vmx);
-	if (unlikely(vmx->injecting) || (reason < 64 && (MAY_VECTOR & BIT_ULL(reason))))
+	if (unlikely(vmx->injecting) || (reason < 64 && (MAY_VECTOR & BIT_ULL(reason)))) {
+		if (reason == EXIT_REASON_EXCEPTION_NMI)
+			host_exception(vmx);
 		vmx_requeue(vmx);
+	}
 	return true;
 }
