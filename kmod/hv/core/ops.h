@@ -9,6 +9,8 @@
 #ifndef VELLUM_CORE_OPS_H
 #define VELLUM_CORE_OPS_H
 
+#include <linux/static_call.h>
+
 #include "core/hv.h"
 #include "core/vcpu.h"
 #include "core/vm.h"
@@ -141,5 +143,8 @@ struct hv_ops {
 
 extern const struct hv_ops *hv_ops;	/* set once, at load, by main.c */
 extern struct hv_caps hv_caps;
+
+/* hv_ops->cache_reg, which most exits need, without a call through the table. */
+DECLARE_STATIC_CALL(hv_cache_reg, *hv_ops->cache_reg);
 
 #endif /* VELLUM_CORE_OPS_H */

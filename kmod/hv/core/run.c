@@ -29,12 +29,14 @@
 /* On every exit: calls through a table would each pass a retpoline. */
 DEFINE_STATIC_CALL_NULL(hv_enter, *hv_ops->enter);
 DEFINE_STATIC_CALL_NULL(hv_handle_exit, *hv_ops->handle_exit);
+DEFINE_STATIC_CALL_NULL(hv_cache_reg, *hv_ops->cache_reg);
 
 /* The back end is chosen, and no vCPU is there yet. */
 void hv_run_init(void)
 {
 	static_call_update(hv_enter, hv_ops->enter);
 	static_call_update(hv_handle_exit, hv_ops->handle_exit);
+	static_call_update(hv_cache_reg, hv_ops->cache_reg);
 }
 
 static int interrupted(struct hv_vcpu *vcpu)

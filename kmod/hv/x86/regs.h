@@ -19,7 +19,7 @@
 static inline void hv_reg_need(struct hv_vcpu *vcpu, enum hv_reg reg)
 {
 	if (!(vcpu->avail & BIT(reg)))
-		hv_ops->cache_reg(vcpu, reg);
+		static_call(hv_cache_reg)(vcpu, reg);
 }
 
 static inline u64 hv_gpr(struct hv_vcpu *vcpu, unsigned int n)

@@ -53,6 +53,8 @@ typedef s64 ktime_t;
 #define BUILD_BUG_ON(c)		static_assert(!(c), #c)
 #define likely(x)		(x)
 #define unlikely(x)		(x)
+#define DECLARE_STATIC_CALL(name, func) extern __typeof__(func) name##_call
+#define static_call(name)	name##_call
 #define noinline
 #define READ_ONCE(x)		(*(const volatile __typeof__(x) *)&(x))
 #define WRITE_ONCE(x, v)	(*(volatile __typeof__(x) *)&(x) = (v))
