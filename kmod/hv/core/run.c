@@ -107,7 +107,6 @@ static int cancel_entry(struct hv_vcpu *vcpu)
 
 	atomic_set(&vcpu->mode, HV_OUTSIDE_GUEST);
 	local_irq_enable();
-	preempt_enable();
 	/* What was programmed says "again before anything else": it is, after this request. */
 	hv_request(vcpu, HV_REQ_EVENT);
 	if (gone)
@@ -115,9 +114,9 @@ static int cancel_entry(struct hv_vcpu *vcpu)
 	return hv_task_work_pending() ? away(vcpu) : HV_RESUME;
 }
 
+/* With interrupts off the task stays on this CPU. */
 static int enter_guest(struct hv_vcpu *vcpu)
 {
-	preempt_disable();
 	local_irq_disable();
 	if (unlikely(!may_enter(vcpu)))
 		return cancel_entry(vcpu);
@@ -137,7 +136,6 @@ static int enter_guest(struct hv_vcpu *vcpu)
 	vcpu->stat.exits++;
 	local_irq_enable();
 	current->flags &= ~PF_VCPU;
-	preempt_enable();
 	return static_call(hv_handle_exit)(vcpu);
 }
 
