@@ -147,7 +147,7 @@ struct hv_msr_state {
 	u64 pat;
 	u64 misc_enable;
 	u64 mtrr_def_type, mtrr_fixed[11], mtrr_var[16];
-	u64 mcg_cap, mcg_status, mcg_ctl, mc_bank[32 * 4];
+	u64 mcg_cap, mcg_status, mcg_ctl, mc_bank[32 * 4], mc_ctl2[32];
 	u64 arch_capabilities, spec_ctrl, platform_info, misc_features;
 	u64 tsc_aux;
 	u64 bios_sign, hwcr;

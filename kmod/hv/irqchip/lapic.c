@@ -317,9 +317,11 @@ static void reset_regs(struct hv_lapic *lapic)
 	memset(lapic->regs, 0, PAGE_SIZE);
 	bitmap_zero(lapic->incoming, KVM_NR_INTERRUPTS);
 	lapic_set_id_regs(lapic);
-	lapic_set_reg(lapic, APIC_LVR, HV_LAPIC_VERSION);
+	lapic_set_reg(lapic, APIC_LVR, lapic->cmci ? HV_LAPIC_VERSION_CMCI : HV_LAPIC_VERSION);
 	for (lvt = APIC_LVTT; lvt <= APIC_LVTERR; lvt += HV_LAPIC_REG_STRIDE)
 		lapic_set_reg(lapic, lvt, APIC_LVT_MASKED);
+	if (lapic->cmci)
+		lapic_set_reg(lapic, APIC_LVTCMCI, APIC_LVT_MASKED);
 	if (vcpu->id == vcpu->vm->bsp_id &&
 	    !hv_quirk_off(vcpu->vm, KVM_X86_QUIRK_LINT0_REENABLED))
 		lapic_set_reg(lapic, APIC_LVT0, APIC_DM_EXTINT);

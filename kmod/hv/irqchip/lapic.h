@@ -48,6 +48,7 @@ struct hv_lapic {
 	bool enabled;			/* IA32_APIC_BASE.EN */
 	bool x2apic;
 	bool sw_enabled;		/* SVR bit 8 */
+	bool cmci;			/* there is an LVT entry for CMCI */
 	u8 eoi_exit_vector;		/* for HV_REQ_IOAPIC_EOI */
 	bool by_hw;			/* hardware delivers: set by the back end */
 	unsigned long incoming[HV_APIC_WORDS];	/* delivered, not in IRR yet; any task */
@@ -113,6 +114,9 @@ void hv_lapic_timer_unblock(struct hv_vcpu *vcpu);
 /* KVM_GET/SET_LAPIC; loaded. 0, -EINVAL (x2APIC id that is not this vCPU's) */
 int hv_lapic_get(struct hv_vcpu *vcpu, struct kvm_lapic_state *s);
 int hv_lapic_set(struct hv_vcpu *vcpu, const struct kvm_lapic_state *s);
+/* MCG_CAP says whether there is an LVT entry for CMCI; the event. No LAPIC: nothing. */
+void hv_lapic_set_cmci(struct hv_vcpu *vcpu, bool there);
+void hv_lapic_cmci(struct hv_vcpu *vcpu);
 /* KVM_HC_SEND_IPI: bit n of the mask is APIC id @min + n. The number of vCPUs that took it */
 int hv_lapic_send_ipi_mask(struct hv_vcpu *vcpu, u64 mask_lo, u64 mask_hi, u32 min, u32 icr);
 

@@ -13,7 +13,8 @@
 #define HV_LAPIC_FIRST_VECTOR	16
 
 /* "Integrated APIC", version register: no EOI-broadcast suppression, LVT entries 0 to 5 */
-#define HV_LAPIC_VERSION	(0x14 | 5 << 16)
+#define HV_LAPIC_VERSION	(0x14 | 5 << 16)	/* without CMCI */
+#define HV_LAPIC_VERSION_CMCI	(0x14 | 6 << 16)
 
 #define HV_LVT_TIMER_MODE	(APIC_LVT_TIMER_PERIODIC | APIC_LVT_TIMER_TSCDEADLINE)
 

@@ -29,6 +29,7 @@ u32 lapic_lvt_mask(const struct hv_lapic *lapic, u32 offset)
 		return HV_LVT_COMMON | APIC_LVT_TIMER_PERIODIC;
 	case APIC_LVTTHMR:
 	case APIC_LVTPC:
+	case APIC_LVTCMCI:
 		return HV_LVT_COMMON | APIC_MODE_MASK;
 	case APIC_LVT0:
 	case APIC_LVT1:
@@ -70,6 +71,25 @@ void lapic_lvt_event(struct hv_lapic *lapic, u32 offset)
 		lvt_deliver(lapic, lvt);
 }
 
+void hv_lapic_set_cmci(struct hv_vcpu *vcpu, bool there)
+{
+	struct hv_lapic *lapic = vcpu->lapic;
+
+	if (!lapic)
+		return;
+	lapic->cmci = there;
+	lapic_set_reg(lapic, APIC_LVR, there ? HV_LAPIC_VERSION_CMCI : HV_LAPIC_VERSION);
+	lapic_set_reg(lapic, APIC_LVTCMCI, there ? APIC_LVT_MASKED : 0);
+}
+
+void hv_lapic_cmci(struct hv_vcpu *vcpu)
+{
+	struct hv_lapic *lapic = vcpu->lapic;
+
+	if (lapic && lapic->enabled && lapic->cmci)
+		lapic_lvt_event(lapic, APIC_LVTCMCI);
+}
+
 /* Operating systems use LINT0 as a virtual wire, or as an NMI watchdog driven by the 8254. */
 void lapic_lint0_event(struct hv_lapic *lapic)
 {
@@ -101,6 +121,9 @@ void lapic_set_spiv(struct hv_lapic *lapic, u32 value)
 		return;
 	for (lvt = APIC_LVTT; lvt <= APIC_LVTERR; lvt += HV_LAPIC_REG_STRIDE)
 		lapic_set_reg(lapic, lvt, lapic_reg(lapic, lvt) | APIC_LVT_MASKED);
+	if (lapic->cmci)
+		lapic_set_reg(lapic, APIC_LVTCMCI,
+			      lapic_reg(lapic, APIC_LVTCMCI) | APIC_LVT_MASKED);
 }
 
 static void write_lvt(struct hv_lapic *lapic, u32 offset, u32 value)
@@ -163,6 +186,11 @@ static int write_common(struct hv_lapic *lapic, u32 offset, u32 value)
 	case APIC_LVTERR:
 		write_lvt(lapic, offset, value);
 		return 0;
+	case APIC_LVTCMCI:
+		if (!lapic->cmci)
+			return 1;
+		write_lvt(lapic, offset, value);
+		return 0;
 	case APIC_TMICT:
 		lapic_timer_set_count(lapic, value);
 		return 0;
@@ -207,9 +235,11 @@ int lapic_reg_write(struct hv_lapic *lapic, u32 offset, u32 value)
 	return lapic->x2apic ? 1 : write_xapic_only(lapic, offset, value);
 }
 
-static bool is_readable(u32 offset)
+static bool is_readable(const struct hv_lapic *lapic, u32 offset)
 {
 	switch (offset) {
+	case APIC_LVTCMCI:
+		return lapic->cmci;
 	case APIC_ISR ... APIC_ESR:	/* ISR, TMR, IRR, ESR */
 	case APIC_ICR ... APIC_TMCCT:	/* ICR, LVT but CMCI, timer */
 	case APIC_ID:
@@ -225,10 +255,10 @@ static bool is_readable(u32 offset)
 	}
 }
 
-static bool is_readable_xapic(u32 offset)
+static bool is_readable_xapic(const struct hv_lapic *lapic, u32 offset)
 {
 	return offset == APIC_ARBPRI || offset == APIC_DFR || offset == APIC_EOI ||
-	       is_readable(offset);
+	       is_readable(lapic, offset);
 }
 
 static u32 read_reg(struct hv_lapic *lapic, u32 offset)
@@ -272,7 +302,7 @@ int hv_lapic_mmio_read(struct hv_vcpu *vcpu, u64 gpa, unsigned int len, void *va
 	memset(val, 0, len);
 	if (byte + len > sizeof(value))
 		return 0;
-	if (reg >= HV_LAPIC_END || !is_readable_xapic(reg)) {
+	if (reg >= HV_LAPIC_END || !is_readable_xapic(vcpu->lapic, reg)) {
 		lapic_error(vcpu->lapic, APIC_ESR_ILLREGA);
 		return 0;
 	}
@@ -321,7 +351,7 @@ static int x2apic_self_ipi(struct hv_lapic *lapic, u32 value)
 
 static bool is_lvt(u32 offset)
 {
-	return offset >= APIC_LVTT && offset <= APIC_LVTERR;
+	return (offset >= APIC_LVTT && offset <= APIC_LVTERR) || offset == APIC_LVTCMCI;
 }
 
 /* SDM, "x2APIC Register Address Space": reserved bits and read-only registers fault. */
@@ -374,7 +404,7 @@ int hv_lapic_x2apic_read(struct hv_vcpu *vcpu, u32 msr, u64 *value)
 		*value = READ_ONCE(*(u64 *)(lapic->regs + APIC_ICR));
 		return 0;
 	}
-	if (offset >= HV_LAPIC_END || offset == APIC_ICR2 || !is_readable(offset))
+	if (offset >= HV_LAPIC_END || offset == APIC_ICR2 || !is_readable(lapic, offset))
 		return 1;
 	*value = read_reg(lapic, offset);
 	return 0;

@@ -84,6 +84,10 @@ static void set_lvts(struct hv_lapic *lapic, const struct kvm_lapic_state *s)
 			mask |= HV_LVT_TIMER_MODE;
 		lapic_set_reg(lapic, lvt, (state_reg(s, lvt) & mask) | masked);
 	}
+	if (lapic->cmci) {
+		mask = lapic_lvt_mask(lapic, APIC_LVTCMCI);
+		lapic_set_reg(lapic, APIC_LVTCMCI, (state_reg(s, APIC_LVTCMCI) & mask) | masked);
+	}
 }
 
 int hv_lapic_set(struct hv_vcpu *vcpu, const struct kvm_lapic_state *s)

@@ -253,6 +253,7 @@ static void describe(const struct vmx_caps *c, struct hv_caps *caps)
 	caps->has_deadline = c->pin & PIN_BASED_VMX_PREEMPTION_TIMER;
 	caps->max_page_level = c->ept_vpid & VMX_EPT_1GB_PAGE_BIT ? 3 :
 			       c->ept_vpid & VMX_EPT_2MB_PAGE_BIT ? 2 : 1;
+	caps->has_cmci = true;
 	caps->has_rdtscp = c->secondary_may & SECONDARY_EXEC_ENABLE_RDTSCP;
 	caps->has_invpcid = c->secondary_may & SECONDARY_EXEC_ENABLE_INVPCID;
 	caps->has_xsaves = (c->secondary_may & SECONDARY_XSAVES) &&

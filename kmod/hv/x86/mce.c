@@ -4,13 +4,13 @@
 #include <linux/uaccess.h>
 #include <asm/mce.h>
 
+#include "core/ops.h"
 #include "core/request.h"
+#include "irqchip/lapic.h"
 #include "x86/event.h"
 #include "x86/mce.h"
 #include "x86/msr_int.h"
 #include "x86/regs.h"
-
-#define MCG_CAP_SUPPORTED	(MCG_CTL_P | MCG_SER_P)
 
 /* The four MSRs of a bank, in MSR order. */
 enum { BANK_CTL, BANK_STATUS, BANK_ADDR, BANK_MISC, BANK_MSRS };
@@ -20,9 +20,14 @@ static unsigned int bank_count(const struct hv_vcpu *vcpu)
 	return vcpu->msr.mcg_cap & MCG_BANKCNT_MASK;
 }
 
+static u64 cap_supported(void)
+{
+	return MCG_CTL_P | MCG_SER_P | (hv_caps.has_cmci ? MCG_CMCI_P : 0);
+}
+
 long hv_mce_cap_supported(u64 __user *u)
 {
-	return put_user((u64)MCG_CAP_SUPPORTED, u);
+	return put_user(cap_supported(), u);
 }
 
 int hv_mce_setup(struct hv_vcpu *vcpu, u64 mcg_cap)
@@ -32,13 +37,15 @@ int hv_mce_setup(struct hv_vcpu *vcpu, u64 mcg_cap)
 
 	if (!banks || banks > HV_MAX_MCE_BANKS)
 		return -EINVAL;
-	if (mcg_cap & ~(u64)(MCG_CAP_SUPPORTED | MCG_BANKCNT_MASK))
+	if (mcg_cap & ~(cap_supported() | MCG_BANKCNT_MASK))
 		return -EINVAL;
 	vcpu->msr.mcg_cap = mcg_cap;
 	if (mcg_cap & MCG_CTL_P)
 		vcpu->msr.mcg_ctl = ~0ULL;
 	for (i = 0; i < banks; i++)
 		vcpu->msr.mc_bank[i * BANK_MSRS + BANK_CTL] = ~0ULL;
+	memset(vcpu->msr.mc_ctl2, 0, sizeof(vcpu->msr.mc_ctl2));
+	hv_lapic_set_cmci(vcpu, mcg_cap & MCG_CMCI_P);
 	return 0;
 }
 
@@ -61,14 +68,25 @@ static void raise(struct hv_vcpu *vcpu, u64 *bank, const struct kvm_x86_mce *mce
 	hv_queue_exception(vcpu, HV_MC);
 }
 
+/* SDM, "Uncorrected No Action required": recorded, and told by an interrupt if at all. */
+static bool is_ucna(const struct hv_vcpu *vcpu, u64 status)
+{
+	const u64 needed = MCG_SER_P | MCG_CMCI_P;
+
+	return (vcpu->msr.mcg_cap & needed) == needed &&
+	       !(status & (MCI_STATUS_PCC | MCI_STATUS_S | MCI_STATUS_AR));
+}
+
 int hv_mce_inject(struct hv_vcpu *vcpu, const struct kvm_x86_mce *mce)
 {
 	unsigned int banks = bank_count(vcpu);
+	unsigned int n;
 	u64 *bank;
 
 	if (mce->bank >= banks || !(mce->status & MCI_STATUS_VAL))
 		return -EINVAL;
-	bank = &vcpu->msr.mc_bank[array_index_nospec(mce->bank, HV_MAX_MCE_BANKS) * BANK_MSRS];
+	n = array_index_nospec(mce->bank, HV_MAX_MCE_BANKS);
+	bank = &vcpu->msr.mc_bank[n * BANK_MSRS];
 	if (!(mce->status & MCI_STATUS_UC)) {
 		bool seen = bank[BANK_STATUS] & MCI_STATUS_VAL;
 
@@ -84,6 +102,12 @@ int hv_mce_inject(struct hv_vcpu *vcpu, const struct kvm_x86_mce *mce)
 		return 0;
 	if (bank[BANK_CTL] != ~0ULL)
 		return 0;
+	if (is_ucna(vcpu, mce->status)) {
+		record(bank, mce, 0);
+		if (vcpu->msr.mc_ctl2[n] & MCI_CTL2_CMCI_EN)
+			hv_lapic_cmci(vcpu);
+		return 0;
+	}
 	raise(vcpu, bank, mce);
 	return 0;
 }
@@ -98,8 +122,20 @@ static u64 *bank_register(struct hv_vcpu *vcpu, u32 msr)
 	return &vcpu->msr.mc_bank[array_index_nospec(i, count)];
 }
 
+/* MCi_CTL2, which is there with CMCI only; or NULL */
+static u64 *ctl2_register(struct hv_vcpu *vcpu, u32 msr)
+{
+	u32 i = msr - MSR_IA32_MC0_CTL2, count = bank_count(vcpu);
+
+	if (i >= count || !(vcpu->msr.mcg_cap & MCG_CMCI_P))
+		return NULL;
+	return &vcpu->msr.mc_ctl2[array_index_nospec(i, count)];
+}
+
 bool hv_mce_owns(const struct hv_vcpu *vcpu, u32 msr)
 {
+	if (msr - MSR_IA32_MC0_CTL2 < HV_MAX_MCE_BANKS)
+		return true;
 	if (msr >= MSR_IA32_MCG_CAP && msr <= MSR_IA32_MCG_CTL)
 		return true;
 	return msr - MSR_IA32_MC0_CTL < bank_count(vcpu) * BANK_MSRS;
@@ -108,9 +144,12 @@ bool hv_mce_owns(const struct hv_vcpu *vcpu, u32 msr)
 int hv_mce_read(struct hv_vcpu *vcpu, u32 msr, u64 *value)
 {
 	const u64 *bank = bank_register(vcpu, msr);
+	const u64 *ctl2 = ctl2_register(vcpu, msr);
 
 	if (bank)
 		*value = *bank;
+	else if (ctl2)
+		*value = *ctl2;
 	else if (msr == MSR_IA32_MCG_CAP)
 		*value = vcpu->msr.mcg_cap;
 	else if (msr == MSR_IA32_MCG_STATUS)
@@ -145,8 +184,13 @@ static bool bank_value_valid(const struct hv_vcpu *vcpu, u32 msr, u64 value)
 int hv_mce_write(struct hv_vcpu *vcpu, u32 msr, u64 value, bool host)
 {
 	u64 *bank = bank_register(vcpu, msr);
+	u64 *ctl2 = ctl2_register(vcpu, msr);
 
-	if (bank) {
+	if (ctl2) {
+		if (value & ~(u64)(MCI_CTL2_CMCI_EN | MCI_CTL2_CMCI_THRESHOLD_MASK))
+			return 1;
+		*ctl2 = value;
+	} else if (bank) {
 		if (!host && !bank_value_valid(vcpu, msr, value))
 			return 1;
 		*bank = value;
