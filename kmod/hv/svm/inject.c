@@ -83,15 +83,20 @@ void svm_inject_by_event(struct hv_vcpu *vcpu)
 	inject(vcpu, SVM_EVTINJ_TYPE_INTR, vcpu->events.interrupt.vector);
 }
 
-/* A virtual interrupt that outranks every TPR, and whose acceptance is intercepted. */
+/*
+ * A virtual interrupt that outranks every TPR, and whose acceptance is intercepted. Where V_IRQ
+ * is an interrupt already, the window waits for the exit after it: its EOI, at the latest.
+ */
 void svm_want_interrupt_window(struct hv_vcpu *vcpu, bool on)
 {
 	struct hv_svm *svm = to_svm(vcpu);
 
 	if (svm->irq_window == on)
 		return;
-	if (svm->virq)
-		svm_inject_by_event(vcpu);
+	if (svm->virq) {
+		svm->window_later = on;
+		return;
+	}
 	svm->irq_window = on;
 	program_virq(vcpu);
 }
@@ -132,8 +137,9 @@ static bool virq_waits(struct hv_vcpu *vcpu)
 
 	svm->virq = false;
 	program_virq(vcpu);
-	if (waits)
+	if (waits || svm->window_later)
 		hv_request(vcpu, HV_REQ_EVENT);
+	svm->window_later = false;
 	return waits;
 }
 

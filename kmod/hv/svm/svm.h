@@ -46,6 +46,7 @@ struct hv_svm {
 	bool iret_begun;		/* at iret_rip is the IRET that unmasks NMIs */
 	bool irq_window;		/* V_IRQ asks for an exit when the guest opens */
 	bool virq;			/* V_IRQ is events.interrupt.vector, for the next entry */
+	bool window_later;		/* want_interrupt_window(true) came when V_IRQ was taken */
 	bool dr_passed;			/* the guest has the debug registers for this stay */
 	u64 iret_rip;
 	struct {			/* an entry that runs one instruction; nmi.c */
