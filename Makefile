@@ -95,7 +95,7 @@ check-kvm-selftests:
 demo:
 	@selftests/demo
 
-bench: tools
+bench:
 	@selftests/bench/run $(BENCH)
 
 lab: tools
