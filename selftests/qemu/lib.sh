@@ -1,62 +1,26 @@
 # SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=dash
 # For the scripts that run QEMU in a machine of the lab; busybox sh. Source it after tap.sh.
-# A virtual machine of QEMU's is a folder, $tmp/NAME: fifos to its QMP monitor and serial port, and what they said.
+# A virtual machine of QEMU's is a folder, $tmp/NAME: qmp.in and qmp.out are its monitor, serial is what its serial port
+# said, log what QEMU said. Nothing here waits for a QEMU that is dead.
 : "${GUEST_APPEND:=console=ttyS0 quiet mitigations=off panic=-1}"
 : "${WAIT:=120}"
+qmp_id=0
 
 # The name under which QEMU looks for a hypervisor.
 [ -e /dev/kvm ] || ln -s vellum /dev/kvm
 
 # wait_for SECONDS COMMAND...: until the command succeeds
 wait_for() {
-	left=$(($1 * 5))
+	local up rest end
+	read -r up rest </proc/uptime
+	end=$((${up%.*} + $1))
 	shift
 	until "$@"; do
-		left=$((left - 1))
-		[ $left -gt 0 ] || return 1
-		usleep 200000
+		read -r up rest </proc/uptime
+		[ "${up%.*}" -lt $end ] || return 1
+		usleep 100000
 	done
-}
-
-# vm_start NAME OPTION...: QEMU with nothing but what is asked for.
-vm_start() {
-	vm=$tmp/$1
-	name=$1
-	shift
-	rm -rf "$vm"
-	mkdir -p "$vm"
-	mkfifo "$vm/qmp.in" "$vm/qmp.out" "$vm/serial.in" "$vm/serial.out"
-	cat "$vm/serial.out" >"$vm/serial" &
-	cat "$vm/qmp.out" >"$vm/qmp" &
-	qemu-system-x86_64 -accel kvm -nodefaults -no-user-config -display none -serial "pipe:$vm/serial" \
-		-qmp "pipe:$vm/qmp" "$@" >"$vm/log" 2>&1 </dev/null &
-	echo $! >"$vm/pid"
-	wait_for 60 grep -q '"QMP"' "$vm/qmp" || return 1
-	qmp "$name" qmp_capabilities
-}
-
-# guest_options COMMAND: the options for the lab's small guest, in $@ of the caller by eval
-guest_options() {
-	printf '%s ' -kernel /lab/guest/vmlinuz -initrd "${QEMU_INITRD:-/lab/guest/initrd}"
-	printf "%s " -append "'$GUEST_APPEND guest.cmd=\"$1\"'"
-}
-
-# vm_guest NAME COMMAND OPTION...: the lab's small guest
-vm_guest() {
-	name=$1
-	options=$(guest_options "$2")
-	shift 2
-	eval "vm_start '$name' $options \"\$@\""
-}
-
-# qmp NAME COMMAND [ARGUMENTS]: waits for the answer, which is left in $answer; fails on an error
-qmp() {
-	vm=$tmp/$1
-	qmp_id=$((${qmp_id:-0} + 1))
-	echo "{\"execute\":\"$2\",\"arguments\":{${3-}},\"id\":$qmp_id}" >"$vm/qmp.in"
-	wait_for "$WAIT" grep -q "\"id\": $qmp_id[,}]" "$vm/qmp" || return 1
-	answer=$(grep "\"id\": $qmp_id[,}]" "$vm/qmp")
-	case $answer in *'"error"'*) return 1 ;; esac
 }
 
 vm_alive() {
@@ -67,9 +31,63 @@ vm_dead() {
 	! vm_alive "$1"
 }
 
-# vm_wait NAME SECONDS: until QEMU ends by itself
+greeted_or_dead() {
+	grep -q '"QMP"' "$tmp/$1/qmp.out" || vm_dead "$1"
+}
+
+# vm_start NAME OPTION...: QEMU with nothing but what is asked for.
+vm_start() {
+	local name=$1 vm=$tmp/$1
+	shift
+	mkdir -p "$vm"
+	mkfifo "$vm/qmp.in"
+	: >"$vm/qmp.out"
+	: >"$vm/serial"
+	qemu-system-x86_64 -accel kvm -nodefaults -no-user-config -display none -serial "file:$vm/serial" \
+		-qmp "pipe:$vm/qmp" "$@" >"$vm/log" 2>&1 </dev/null &
+	echo $! >"$vm/pid"
+	wait_for 60 greeted_or_dead "$name" && qmp "$name" qmp_capabilities
+}
+
+# vm_guest NAME COMMAND OPTION...: the lab's small guest
+vm_guest() {
+	local name=$1 command=$2
+	shift 2
+	vm_start "$name" -kernel /lab/guest/vmlinuz -initrd "${QEMU_INITRD:-/lab/guest/initrd}" \
+		-append "$GUEST_APPEND guest.cmd=\"$command\"" "$@"
+}
+
+answered_or_dead() {
+	grep -q "\"id\": ${qmp_id}[,}]" "$tmp/$1/qmp.out" || vm_dead "$1"
+}
+
+# qmp NAME COMMAND [ARGUMENTS]: waits for the answer, which is left in $answer; fails on an error. The fifo is opened for
+# reading too, because opening it for writing alone waits for a reader.
+qmp() {
+	qmp_id=$((qmp_id + 1))
+	answer=''
+	echo "{\"execute\":\"$2\",\"arguments\":{${3-}},\"id\":$qmp_id}" 1<>"$tmp/$1/qmp.in"
+	wait_for "$WAIT" answered_or_dead "$1" || return 1
+	answer=$(grep "\"id\": ${qmp_id}[,}]" "$tmp/$1/qmp.out") || return 1
+	case $answer in *'"error"'*) return 1 ;; esac
+}
+
+# hmp NAME COMMAND...: a command of the human monitor; whatever it says is an error
+hmp() {
+	local name=$1
+	shift
+	qmp "$name" human-monitor-command "\"command-line\":\"$*\"" || return 1
+	case $answer in *'"return": ""'*) ;; *) return 1 ;; esac
+}
+
+# vm_wait NAME SECONDS: until QEMU ends by itself; with its status
 vm_wait() {
 	wait_for "$2" vm_dead "$1" && wait "$(cat "$tmp/$1/pid")"
+}
+
+# vm_quit NAME: QEMU ends as it is told to, and well
+vm_quit() {
+	qmp "$1" quit && vm_wait "$1" 30
 }
 
 # vm_kill NAME: as a crash would; forgets the files
@@ -87,9 +105,8 @@ said() {
 
 # check NAME VM COMMAND...: a failure shows what QEMU and the guest said
 check() {
-	title=$1
-	of=$2
+	local title=$1 of=$2
 	shift 2
 	"$@" >"$tmp/check" 2>&1
-	tap_result $? "$title" "$tmp/$of/log" "$tmp/$of/serial" "$tmp/$of/qmp" "$tmp/check"
+	tap_result $? "$title" "$tmp/$of/log" "$tmp/$of/serial" "$tmp/$of/qmp.out" "$tmp/check"
 }
