@@ -52,7 +52,7 @@ void svm_forget_interrupt(struct hv_vcpu *vcpu)
 }
 
 /*
- * EVENTINJ only where the window takes V_IRQ, or for INT n: QEMU's emulation delivers an
+ * EVENTINJ only for INT n, or if an NMI waits behind (nmi.c): QEMU's emulation delivers an
  * interrupt from there twice if its CPU thread is kicked before the next exception or exit.
  */
 void svm_inject_interrupt(struct hv_vcpu *vcpu)
