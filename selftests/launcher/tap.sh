@@ -56,16 +56,12 @@ one_line() {
 # What only costs time in an emulator: guests that are not about booting do without.
 fast='quiet rodata=off mitigations=off'
 
-# Stock KVM's guests sleep through wake-ups on QEMU's AMD-V (Documentation/testing.md): they are not to sleep.
-idle=
-case $VELLUM_DEVICE in */kvm) ! grep -q -w -s svm /proc/cpuinfo || idle='idle=poll ' ;; esac
-
 # guest COMMAND [OPTION...]: run a guest; its output is in $tmp/out, the launcher's line in $tmp/err
 guest() {
 	command=$1
 	shift
 	"$VELLUM" run --device "$VELLUM_DEVICE" --kernel "$GUEST_KERNEL" --initrd "$GUEST_INITRD" \
-		--append "$idle$fast guest.cmd=\"$command\"" "$@" >"$tmp/out" 2>"$tmp/err"
+		--append "$fast guest.cmd=\"$command\"" "$@" >"$tmp/out" 2>"$tmp/err"
 	status=$?
 	tr -d '\r' <"$tmp/out" >"$tmp/out.unix"
 	mv "$tmp/out.unix" "$tmp/out"
