@@ -362,15 +362,18 @@ static void remember_task(struct hv_vcpu *vcpu)
  */
 int hv_vcpu_run(struct hv_vcpu *vcpu)
 {
+	sigset_t own;
 	int ret;
 
 	remember_task(vcpu);
 	if (likely(!vcpu->sigset_active))
 		return run_with_mask(vcpu);
-	/* As in sigtimedwait(): what the task blocks otherwise ends the call, never the process. */
-	sigprocmask(SIG_SETMASK, &vcpu->sigset, &current->real_blocked);
+	/* What the task blocks otherwise ends the call, never the process. */
+	own = current->blocked;
+	current->real_blocked = own;
+	sigprocmask(SIG_SETMASK, &vcpu->sigset, NULL);
 	ret = run_with_mask(vcpu);
-	sigprocmask(SIG_SETMASK, &current->real_blocked, NULL);
+	sigprocmask(SIG_SETMASK, &own, NULL);
 	sigemptyset(&current->real_blocked);
 	return ret;
 }
