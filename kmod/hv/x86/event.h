@@ -23,13 +23,6 @@ int hv_inject_ud(struct hv_vcpu *vcpu);
  * Called when HV_REQ_EVENT was taken; preemption on, loaded.
  */
 void hv_events_inject(struct hv_vcpu *vcpu);
-/* back ends, after an entry that happened and before IDT vectoring is requeued */
-static inline void hv_events_delivered(struct hv_vcpu *vcpu)
-{
-	vcpu->events.exception.injected = false;
-	vcpu->events.interrupt.injected = false;
-	vcpu->events.nmi_injected = false;
-}
 
 bool hv_event_pending(struct hv_vcpu *vcpu);	/* exception or NMI: a halted vCPU runs */
 
