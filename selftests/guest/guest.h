@@ -211,6 +211,30 @@ static inline void g_apic_eoi(void)
 	g_apic_write(APIC_EOI, 0);
 }
 
+/* The same in the mode the guest says its local APIC is in: x2APIC if g_x2apic is set. */
+extern volatile int g_x2apic;
+
+static inline uint32_t g_lapic_read(unsigned int off)
+{
+	return g_x2apic ? g_rdmsr(X2APIC_MSR(off)) : g_apic_read(off);
+}
+
+static inline void g_lapic_write(unsigned int off, uint32_t val)
+{
+	if (g_x2apic)
+		g_wrmsr(X2APIC_MSR(off), val);
+	else
+		g_apic_write(off, val);
+}
+
+static inline void g_self_ipi(uint32_t vector)
+{
+	if (g_x2apic)
+		g_wrmsr(X2APIC_MSR(APIC_SELF_IPI), vector);
+	else
+		g_apic_write(APIC_ICR, APIC_ICR_SELF | vector);
+}
+
 /* Software-enables the local APIC with spurious vector 255. */
 static inline void g_apic_enable(void)
 {

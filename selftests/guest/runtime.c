@@ -5,6 +5,7 @@
 g_handler_t volatile g_handlers[256];
 struct g_frame g_fault;
 uint64_t g_fault_cr2;
+volatile int g_x2apic;
 
 /* An exception nobody expects: tell the host, which ends the test, and never go on. */
 static void g_unexpected(struct g_frame *frame)

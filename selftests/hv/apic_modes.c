@@ -11,7 +11,6 @@
 #define LOW		0x41
 #define MIDDLE		0x61
 #define HIGH		0x91
-#define ICR_SELF	0x40000
 #define MOVED_BASE	0xfea00000UL
 #define MAX_TAKEN	8
 #define ELSEWHERE	0x1234
@@ -20,44 +19,23 @@
 #define REG_OF(group, vector)	((group) + 0x10 * ((vector) / 32))
 
 static volatile unsigned int taken[MAX_TAKEN], nr_taken;
-static volatile int x2apic, on_kvm;
-
-static uint32_t reg_read(unsigned int off)
-{
-	return x2apic ? g_rdmsr(X2APIC_MSR(off)) : g_apic_read(off);
-}
-
-static void reg_write(unsigned int off, uint32_t val)
-{
-	if (x2apic)
-		g_wrmsr(X2APIC_MSR(off), val);
-	else
-		g_apic_write(off, val);
-}
-
-static void self_ipi(uint32_t vector)
-{
-	if (x2apic)
-		g_wrmsr(X2APIC_MSR(APIC_SELF_IPI), vector);
-	else
-		g_apic_write(APIC_ICR, ICR_SELF | vector);
-}
+static volatile int on_kvm;
 
 static int is_set(unsigned int group, uint32_t vector)
 {
-	return !!(reg_read(REG_OF(group, vector)) & BIT_OF(vector));
+	return !!(g_lapic_read(REG_OF(group, vector)) & BIT_OF(vector));
 }
 
 static void on_irq(struct g_frame *frame)
 {
 	taken[nr_taken++ % MAX_TAKEN] = frame->vector;
-	reg_write(APIC_EOI, 0);
+	g_lapic_write(APIC_EOI, 0);
 }
 
 static void begin(void)
 {
 	nr_taken = 0;
-	x2apic = 0;
+	g_x2apic = 0;
 	g_handlers[LOW] = on_irq;
 	g_handlers[MIDDLE] = on_irq;
 	g_handlers[HIGH] = on_irq;
@@ -110,15 +88,15 @@ static void serve_elsewhere(struct __test_metadata *_metadata, struct tvcpu *cpu
 static void guest_disable(void)
 {
 	begin();
-	reg_write(APIC_TPR, 0x20);
-	G_ASSERT(reg_read(APIC_TPR) == 0x20);
+	g_lapic_write(APIC_TPR, 0x20);
+	G_ASSERT(g_lapic_read(APIC_TPR) == 0x20);
 	set_base(APIC_BASE_GPA);
 	G_ASSERT(is_elsewhere(g_apic_read(APIC_TPR)));
 	set_base(APIC_BASE_GPA | APICBASE_ENABLE);
 	/* as after a reset */
-	G_ASSERT(reg_read(APIC_TPR) == 0 && reg_read(APIC_SVR) == 0xff);
+	G_ASSERT(g_lapic_read(APIC_TPR) == 0 && g_lapic_read(APIC_SVR) == 0xff);
 	begin();
-	self_ipi(LOW);
+	g_self_ipi(LOW);
 	g_irq_window();
 	g_sync(nr_taken);
 }
@@ -137,16 +115,16 @@ static void guest_move(void)
 	uint32_t version;
 
 	begin();
-	version = reg_read(APIC_VERSION);
-	reg_write(APIC_TPR, 0x30);
+	version = g_lapic_read(APIC_VERSION);
+	g_lapic_write(APIC_TPR, 0x30);
 	set_base(MOVED_BASE | APICBASE_ENABLE);
 	G_ASSERT(g_readl(MOVED_BASE + APIC_TPR) == 0x30);
 	G_ASSERT(g_readl(MOVED_BASE + APIC_VERSION) == version);
 	G_ASSERT(is_elsewhere(g_apic_read(APIC_VERSION)));
 	g_writel(MOVED_BASE + APIC_TPR, 0);
-	g_writel(MOVED_BASE + APIC_ICR, ICR_SELF | LOW);
+	g_writel(MOVED_BASE + APIC_ICR, APIC_ICR_SELF | LOW);
 	set_base(APIC_BASE_GPA | APICBASE_ENABLE);
-	G_ASSERT(reg_read(APIC_VERSION) == version && is_set(APIC_IRR, LOW));
+	G_ASSERT(g_lapic_read(APIC_VERSION) == version && is_set(APIC_IRR, LOW));
 	g_irq_window();
 	g_sync(nr_taken);
 }
@@ -163,19 +141,19 @@ TEST_F(modes, moved)
 static void to_x2apic(void)
 {
 	g_wrmsr(MSR_IA32_APICBASE, g_rdmsr(MSR_IA32_APICBASE) | APICBASE_X2APIC);
-	x2apic = 1;
+	g_x2apic = 1;
 }
 
 /* MIDDLE is in service and LOW and HIGH are requested when the mode changes. */
 static void on_change(struct g_frame *frame)
 {
 	taken[nr_taken++] = frame->vector;
-	self_ipi(LOW);
-	self_ipi(HIGH);
+	g_self_ipi(LOW);
+	g_self_ipi(HIGH);
 	to_x2apic();
 	G_ASSERT(is_set(APIC_ISR, MIDDLE) && is_set(APIC_IRR, LOW) && is_set(APIC_IRR, HIGH));
 	G_ASSERT(g_rdmsr(X2APIC_MSR(APIC_PPR)) == (MIDDLE & 0xf0));
-	reg_write(APIC_EOI, 0);
+	g_lapic_write(APIC_EOI, 0);
 	G_ASSERT(!is_set(APIC_ISR, MIDDLE));
 }
 
@@ -183,11 +161,11 @@ static void guest_x2apic(void)
 {
 	begin();
 	g_handlers[MIDDLE] = on_change;
-	self_ipi(MIDDLE);
+	g_self_ipi(MIDDLE);
 	g_irq_window();
 	/* the page is nobody's now */
 	G_ASSERT(is_elsewhere(g_apic_read(APIC_VERSION)));
-	self_ipi(LOW);
+	g_self_ipi(LOW);
 	G_ASSERT(is_set(APIC_IRR, LOW));
 	g_irq_window();
 	g_sync(nr_taken);
@@ -258,17 +236,17 @@ TEST_F(modes, x2apic_reserved)
 
 static void check_software_disable(void)
 {
-	self_ipi(LOW);
-	reg_write(APIC_SVR, 0xff);
+	g_self_ipi(LOW);
+	g_lapic_write(APIC_SVR, 0xff);
 	/* what is requested stays, new ones are refused */
-	self_ipi(HIGH);
+	g_self_ipi(HIGH);
 	G_ASSERT(is_set(APIC_IRR, LOW) && !is_set(APIC_IRR, HIGH));
-	G_ASSERT(reg_read(APIC_LVTT) & APIC_LVT_MASKED);
-	reg_write(APIC_LVTT, LOW);
-	G_ASSERT(reg_read(APIC_LVTT) & APIC_LVT_MASKED);
+	G_ASSERT(g_lapic_read(APIC_LVTT) & APIC_LVT_MASKED);
+	g_lapic_write(APIC_LVTT, LOW);
+	G_ASSERT(g_lapic_read(APIC_LVTT) & APIC_LVT_MASKED);
 	g_irq_window();
-	reg_write(APIC_SVR, APIC_SVR_ENABLE | 0xff);
-	self_ipi(HIGH);
+	g_lapic_write(APIC_SVR, APIC_SVR_ENABLE | 0xff);
+	g_self_ipi(HIGH);
 	g_irq_window();
 }
 
@@ -309,8 +287,8 @@ static void check_tpr(void)
 {
 	nr_taken = 0;
 	write_cr8(MIDDLE >> 4);
-	G_ASSERT(reg_read(APIC_TPR) == (MIDDLE & 0xf0) && read_cr8() == MIDDLE >> 4);
-	G_ASSERT(reg_read(APIC_PPR) == (MIDDLE & 0xf0));
+	G_ASSERT(g_lapic_read(APIC_TPR) == (MIDDLE & 0xf0) && read_cr8() == MIDDLE >> 4);
+	G_ASSERT(g_lapic_read(APIC_PPR) == (MIDDLE & 0xf0));
 	g_sync(1);
 	g_irq_window();
 	G_ASSERT(nr_taken == 1 && taken[0] == HIGH && is_set(APIC_IRR, LOW));
@@ -320,7 +298,7 @@ static void check_tpr(void)
 	G_ASSERT(nr_taken == 1);
 	g_sync(2);
 	g_sti();
-	reg_write(APIC_TPR, 0);
+	g_lapic_write(APIC_TPR, 0);
 	g_irq_window();
 	g_sync(nr_taken);
 }
@@ -329,11 +307,11 @@ static void check_tpr(void)
 static void check_tpr_steps(void)
 {
 	nr_taken = 0;
-	reg_write(APIC_TPR, HIGH & 0xf0);
-	self_ipi(LOW);
-	self_ipi(MIDDLE);
+	g_lapic_write(APIC_TPR, HIGH & 0xf0);
+	g_self_ipi(LOW);
+	g_self_ipi(MIDDLE);
 	g_irq_window();
-	G_ASSERT(nr_taken == 0 && reg_read(APIC_PPR) == (HIGH & 0xf0));
+	G_ASSERT(nr_taken == 0 && g_lapic_read(APIC_PPR) == (HIGH & 0xf0));
 	write_cr8((MIDDLE >> 4) - 1);
 	g_irq_window();
 	G_ASSERT(nr_taken == 1 && taken[0] == MIDDLE);
@@ -342,7 +320,7 @@ static void check_tpr_steps(void)
 	G_ASSERT(nr_taken == 1);
 	/* without interrupts, TPR goes down and up again: nothing may remain of it */
 	write_cr8(0);
-	G_ASSERT(reg_read(APIC_PPR) == 0);
+	G_ASSERT(g_lapic_read(APIC_PPR) == 0);
 	write_cr8(LOW >> 4);
 	g_irq_window();
 	G_ASSERT(nr_taken == 1);
@@ -393,7 +371,7 @@ static void guest_tpr_host(void)
 	begin();
 	to_x2apic();
 	write_cr8(HIGH >> 4);
-	self_ipi(LOW);
+	g_self_ipi(LOW);
 	g_irq_window();
 	G_ASSERT(nr_taken == 0);
 	g_sync(1);
@@ -420,12 +398,12 @@ TEST_F(modes, tpr_lowered_by_user_space)
 static void on_middle(struct g_frame *frame)
 {
 	taken[nr_taken++] = 0x1000 | frame->vector;
-	self_ipi(LOW);
-	self_ipi(HIGH);
+	g_self_ipi(LOW);
+	g_self_ipi(HIGH);
 	g_irq_window();
 	G_ASSERT(is_set(APIC_ISR, MIDDLE) && !is_set(APIC_ISR, HIGH) && is_set(APIC_IRR, LOW));
 	taken[nr_taken++] = frame->vector;
-	reg_write(APIC_EOI, 0);
+	g_lapic_write(APIC_EOI, 0);
 	g_irq_window();
 	taken[nr_taken++] = 0x2000 | frame->vector;
 }
@@ -434,7 +412,7 @@ static void check_nesting(void)
 {
 	nr_taken = 0;
 	g_handlers[MIDDLE] = on_middle;
-	self_ipi(MIDDLE);
+	g_self_ipi(MIDDLE);
 	g_irq_window();
 }
 
@@ -470,14 +448,14 @@ static void guest_odd(void)
 	uint64_t wide;
 
 	begin();
-	version = reg_read(APIC_VERSION);
+	version = g_lapic_read(APIC_VERSION);
 	asm volatile("cld; movsl" : : "S"(APIC_BASE_GPA + APIC_VERSION), "D"(buf) : "memory");
 	G_ASSERT(buf[0] == version);
 	asm volatile("movl $0x20, %0; xchgl %0, (%1)"
 		     : "=&r"(val) : "r"(APIC_BASE_GPA + APIC_TPR) : "memory");
-	G_ASSERT(val == 0 && reg_read(APIC_TPR) == 0x20);
+	G_ASSERT(val == 0 && g_lapic_read(APIC_TPR) == 0x20);
 	asm volatile("orl $0x10, (%0)" : : "r"(APIC_BASE_GPA + APIC_TPR) : "memory");
-	G_ASSERT(reg_read(APIC_TPR) == 0x30);
+	G_ASSERT(g_lapic_read(APIC_TPR) == 0x30);
 	asm volatile("andl $0, (%0)" : : "r"(APIC_BASE_GPA + APIC_TPR) : "memory");
 	asm volatile("pushq (%1); popq %0" : "=r"(wide) : "r"(APIC_BASE_GPA + APIC_VERSION)
 		     : "memory");
@@ -490,8 +468,8 @@ static void guest_odd(void)
 	g_writel(APIC_BASE_GPA + REG_OF(APIC_IRR, LOW), ~0u);
 	g_writel(APIC_BASE_GPA + 0x800, ~0u);
 	g_writel(APIC_BASE_GPA + APIC_TPR + 6, ~0u);
-	G_ASSERT(reg_read(APIC_VERSION) == version && !is_set(APIC_IRR, LOW));
-	G_ASSERT(reg_read(APIC_TPR) == 0);
+	G_ASSERT(g_lapic_read(APIC_VERSION) == version && !is_set(APIC_IRR, LOW));
+	G_ASSERT(g_lapic_read(APIC_TPR) == 0);
 	g_irq_window();
 	g_sync(nr_taken);
 }
@@ -516,8 +494,8 @@ static void guest_string_eoi(void)
 {
 	begin();
 	g_handlers[HIGH] = on_string_eoi;
-	self_ipi(HIGH);
-	self_ipi(LOW);
+	g_self_ipi(HIGH);
+	g_self_ipi(LOW);
 	g_irq_window();
 	g_sync(nr_taken);
 }
@@ -541,17 +519,17 @@ static uint32_t state_reg(struct kvm_lapic_state *s, unsigned int off)
 static void on_show(struct g_frame *frame)
 {
 	taken[nr_taken++] = frame->vector;
-	self_ipi(LOW);
+	g_self_ipi(LOW);
 	g_sync(2);
 	G_ASSERT(is_set(APIC_ISR, MIDDLE) && is_set(APIC_IRR, LOW));
-	reg_write(APIC_EOI, 0);
+	g_lapic_write(APIC_EOI, 0);
 }
 
 static void guest_state(void)
 {
 	begin();
 	g_handlers[MIDDLE] = on_show;
-	self_ipi(MIDDLE);
+	g_self_ipi(MIDDLE);
 	g_irq_window();
 	g_sync(nr_taken);
 	g_irq_window();
@@ -590,7 +568,7 @@ TEST_F(modes, state_meanwhile)
 static void guest_blocked(void)
 {
 	begin();
-	self_ipi(LOW);
+	g_self_ipi(LOW);
 	g_sync(1);
 	g_irq_window();
 	g_sync(100 + nr_taken);
@@ -662,12 +640,13 @@ static void guest_second(void)
 static void guest_first(void)
 {
 	begin();
-	reg_write(APIC_TPR, 0x10);
-	G_ASSERT(reg_read(APIC_TPR) == 0x10);
+	g_lapic_write(APIC_TPR, 0x10);
+	G_ASSERT(g_lapic_read(APIC_TPR) == 0x10);
 	g_sync(1);
-	G_ASSERT(reg_read(APIC_TPR) == 0x10 && reg_read(APIC_ID) == 0 && is_set(APIC_IRR, LOW));
-	reg_write(APIC_TPR, 0);
-	self_ipi(HIGH);
+	G_ASSERT(g_lapic_read(APIC_TPR) == 0x10 && g_lapic_read(APIC_ID) == 0);
+	G_ASSERT(is_set(APIC_IRR, LOW));
+	g_lapic_write(APIC_TPR, 0);
+	g_self_ipi(HIGH);
 	g_irq_window();
 	g_sync(nr_taken);
 }

@@ -9,28 +9,11 @@
 
 #define LOW		0x41
 #define HIGH		0x91
-#define ICR_SELF	0x40000
 /* Together long enough for many of the host's timer interrupts, in either machine. */
 #define ROUNDS		200
 #define SPINS		6000
 
-static volatile unsigned int low, high, x2apic, inside;
-
-static void reg_write(unsigned int off, uint32_t val)
-{
-	if (x2apic)
-		g_wrmsr(X2APIC_MSR(off), val);
-	else
-		g_apic_write(off, val);
-}
-
-static void self_ipi(uint32_t vector)
-{
-	if (x2apic)
-		g_wrmsr(X2APIC_MSR(APIC_SELF_IPI), vector);
-	else
-		g_apic_write(APIC_ICR, ICR_SELF | vector);
-}
+static volatile unsigned int low, high, inside;
 
 /* Without exits. */
 static void critical_section(void)
@@ -47,7 +30,7 @@ static void on_low(struct g_frame *frame)
 {
 	G_ASSERT(!inside && frame->rflags & X86_RFLAGS_IF);
 	low++;
-	reg_write(APIC_EOI, 0);
+	g_lapic_write(APIC_EOI, 0);
 }
 
 /* LOW is requested, too, and may come from the EOI on; but not before IRET. */
@@ -55,7 +38,7 @@ static void on_high(struct g_frame *frame)
 {
 	G_ASSERT(!inside && frame->rflags & X86_RFLAGS_IF);
 	high++;
-	reg_write(APIC_EOI, 0);
+	g_lapic_write(APIC_EOI, 0);
 	critical_section();
 }
 
@@ -64,7 +47,7 @@ static void requested(void)
 	unsigned int i;
 
 	for (i = 1; i <= ROUNDS; i++) {
-		self_ipi(LOW);
+		g_self_ipi(LOW);
 		critical_section();
 		G_ASSERT(low == i - 1);
 		g_irq_window();
@@ -77,8 +60,8 @@ static void after_eoi(void)
 	unsigned int i;
 
 	for (i = 1; i <= ROUNDS; i++) {
-		self_ipi(LOW);
-		self_ipi(HIGH);
+		g_self_ipi(LOW);
+		g_self_ipi(HIGH);
 		g_irq_window();
 		G_ASSERT(high == i && low == i);
 	}
@@ -94,7 +77,7 @@ static void begin(void (*what)(void))
 	what();
 	g_sync(1);
 	g_wrmsr(MSR_IA32_APICBASE, g_rdmsr(MSR_IA32_APICBASE) | APICBASE_X2APIC);
-	x2apic = 1;
+	g_x2apic = 1;
 	low = 0;
 	high = 0;
 	what();

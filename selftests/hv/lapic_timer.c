@@ -13,34 +13,20 @@
 #define SHORT_COUNT	200000		/* APIC clock ticks: 0.2 ms at KVM's 1 GHz */
 
 static volatile unsigned int hits;
-static volatile int x2apic;
-
-static uint32_t apic_read(unsigned int off)
-{
-	return x2apic ? g_rdmsr(X2APIC_MSR(off)) : g_apic_read(off);
-}
-
-static void apic_write(unsigned int off, uint32_t val)
-{
-	if (x2apic)
-		g_wrmsr(X2APIC_MSR(off), val);
-	else
-		g_apic_write(off, val);
-}
 
 static void on_timer(struct g_frame *frame)
 {
 	hits++;
-	apic_write(APIC_EOI, 0);
+	g_lapic_write(APIC_EOI, 0);
 }
 
 static void apic_setup(void)
 {
 	g_handlers[VECTOR] = on_timer;
-	if (x2apic)
+	if (g_x2apic)
 		g_wrmsr(MSR_IA32_APICBASE, g_rdmsr(MSR_IA32_APICBASE) | APICBASE_X2APIC);
-	apic_write(APIC_SVR, APIC_SVR_ENABLE | 0xff);
-	apic_write(APIC_TDCR, APIC_TDR_DIV_1);
+	g_lapic_write(APIC_SVR, APIC_SVR_ENABLE | 0xff);
+	g_lapic_write(APIC_TDCR, APIC_TDR_DIV_1);
 }
 
 /* Lets the guest sleep until @n interrupts have come. */
@@ -55,11 +41,11 @@ static void guest_oneshot(void)
 	unsigned int i;
 
 	apic_setup();
-	apic_write(APIC_LVTT, VECTOR);
+	g_lapic_write(APIC_LVTT, VECTOR);
 	for (i = 1; i <= 5; i++) {
-		apic_write(APIC_TMICT, SHORT_COUNT);
+		g_lapic_write(APIC_TMICT, SHORT_COUNT);
 		wait_hits(i);
-		G_ASSERT(apic_read(APIC_TMCCT) == 0);
+		G_ASSERT(g_lapic_read(APIC_TMCCT) == 0);
 	}
 	g_sync(hits);
 }
@@ -67,10 +53,10 @@ static void guest_oneshot(void)
 static void guest_periodic(void)
 {
 	apic_setup();
-	apic_write(APIC_LVTT, VECTOR | APIC_LVT_PERIODIC);
-	apic_write(APIC_TMICT, SHORT_COUNT);
+	g_lapic_write(APIC_LVTT, VECTOR | APIC_LVT_PERIODIC);
+	g_lapic_write(APIC_TMICT, SHORT_COUNT);
 	wait_hits(8);
-	apic_write(APIC_TMICT, 0);		/* stops it */
+	g_lapic_write(APIC_TMICT, 0);		/* stops it */
 	g_sync(1);
 	hits = 0;
 	g_sti();
@@ -85,12 +71,12 @@ static void guest_counts_down(void)
 	uint32_t a, b, i;
 
 	apic_setup();
-	apic_write(APIC_LVTT, VECTOR | APIC_LVT_MASKED);
-	apic_write(APIC_TMICT, 0xffffffff);
-	a = apic_read(APIC_TMCCT);
+	g_lapic_write(APIC_LVTT, VECTOR | APIC_LVT_MASKED);
+	g_lapic_write(APIC_TMICT, 0xffffffff);
+	a = g_lapic_read(APIC_TMCCT);
 	for (i = 0; i < 1000; i++)
 		g_pause();
-	b = apic_read(APIC_TMCCT);
+	b = g_lapic_read(APIC_TMCCT);
 	G_ASSERT(a > b && b > 0);
 	g_sync(1);
 }
@@ -100,7 +86,7 @@ static void guest_deadline(void)
 	unsigned int i;
 
 	apic_setup();
-	apic_write(APIC_LVTT, VECTOR | APIC_LVT_DEADLINE);
+	g_lapic_write(APIC_LVTT, VECTOR | APIC_LVT_DEADLINE);
 	for (i = 1; i <= 5; i++) {
 		g_wrmsr(MSR_IA32_TSC_DEADLINE, g_rdtsc() + 100000);
 		wait_hits(i);
@@ -120,8 +106,8 @@ static void guest_deadline(void)
 static void guest_busy(void)
 {
 	apic_setup();
-	apic_write(APIC_LVTT, VECTOR);
-	apic_write(APIC_TMICT, SHORT_COUNT);
+	g_lapic_write(APIC_LVTT, VECTOR);
+	g_lapic_write(APIC_TMICT, SHORT_COUNT);
 	g_sti();
 	while (!hits)
 		g_pause();
@@ -134,8 +120,8 @@ static void guest_masked(void)
 	uint64_t end;
 
 	apic_setup();
-	apic_write(APIC_LVTT, VECTOR | APIC_LVT_MASKED);
-	apic_write(APIC_TMICT, 1000);
+	g_lapic_write(APIC_LVTT, VECTOR | APIC_LVT_MASKED);
+	g_lapic_write(APIC_TMICT, 1000);
 	end = g_rdtsc() + 3000000;
 	g_sti();
 	while (g_rdtsc() < end)
@@ -158,7 +144,7 @@ FIXTURE_VARIANT_ADD(timer, x2apic) { .x2apic = 1 };
 
 FIXTURE_SETUP(timer)
 {
-	x2apic = variant->x2apic;
+	g_x2apic = variant->x2apic;
 	tvm_start(&self->vm, &self->cpu, TVM_IRQCHIP, guest_oneshot);
 }
 
@@ -216,8 +202,8 @@ TEST_F(timer, masked)
 static void guest_counts(void)
 {
 	apic_setup();
-	apic_write(APIC_LVTT, APIC_LVT_MASKED);
-	apic_write(APIC_TMICT, ~0U);
+	g_lapic_write(APIC_LVTT, APIC_LVT_MASKED);
+	g_lapic_write(APIC_TMICT, ~0U);
 	g_sync(1);
 }
 
@@ -257,7 +243,7 @@ TEST(bus_clock)
 	EXPECT_EQ(1, tvm_cap(&vm, KVM_CAP_X86_APIC_BUS_CYCLES_NS));
 	ASSERT_EQ(0, bus_cycle(&vm, cycle));
 	tvcpu_create(&cpu, &vm, 0);
-	x2apic = 0;
+	g_x2apic = 0;
 	tvcpu_long_mode(&cpu, guest_counts);
 	EXPECT_EQ(1, tvm_sync(&cpu));
 	t[0] = now_ns();

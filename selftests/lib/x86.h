@@ -84,6 +84,7 @@
 #define APIC_IRR		0x200
 #define APIC_ICR		0x300
 #define APIC_ICR2		0x310
+#define APIC_ICR_SELF		0x40000		/* destination shorthand */
 #define APIC_LVTT		0x320
 #define APIC_LVT0		0x350
 #define APIC_LVT1		0x360
