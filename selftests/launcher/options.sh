@@ -57,6 +57,9 @@ run 69 '--device /dev/null: not a hypervisor' --device /dev/null
 run 69 "--device $GUEST_KERNEL: not a device" --device "$GUEST_KERNEL"
 run 66 '--mem-path /nowhere: No such file' --mem-path /nowhere
 run 66 "--mem-path $GUEST_KERNEL" --mem-path "$GUEST_KERNEL"
+run 64 '--mem-merge: not with --mem-path' --mem-merge --mem-path /tmp
+run 64 '--mem-merge=yes: unknown option' --mem-merge=yes
+run 69 '--device .*/no-device' --mem-merge
 
 kernel 66 '--kernel /nowhere: No such file' /nowhere
 kernel 66 '--kernel /: not a regular file' /

@@ -139,7 +139,8 @@ int machine_create(struct machine *m, const struct run_options *options, struct 
 	m->vcpus = calloc(options->cpus, sizeof(*m->vcpus));
 	if (m->want_input_fd < 0 || !m->vcpus)
 		return error_set(err, STATUS_OS, "memory: %s (free some)", strerror(errno));
-	if (ram_create(&m->ram, options->mem, options->mem_path, err) || load_linux(m, err) ||
+	if (ram_create(&m->ram, options->mem, options->mem_path, err) ||
+	    (options->mem_merge && ram_merge(&m->ram, err)) || load_linux(m, err) ||
 	    open_disks(m, err) || open_hypervisor(m, err) || machine_wire(m, err))
 		return -1;
 	return create_cpus_and_tables(m, err);

@@ -24,6 +24,7 @@ enum {
 	OPT_DISK,
 	OPT_DEVICE,
 	OPT_MEM_PATH,
+	OPT_MEM_MERGE,
 	OPT_CONSOLE,
 	OPT_HELP,
 };
@@ -37,6 +38,7 @@ static const struct option options[] = {
 	{ "disk", required_argument, NULL, OPT_DISK },
 	{ "device", required_argument, NULL, OPT_DEVICE },
 	{ "mem-path", required_argument, NULL, OPT_MEM_PATH },
+	{ "mem-merge", no_argument, NULL, OPT_MEM_MERGE },
 	{ "console", required_argument, NULL, OPT_CONSOLE },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ 0 },
@@ -54,6 +56,7 @@ void run_options_usage(void)
 	     "  --disk FILE[,readonly]  raw image or block device (may be repeated)\n"
 	     "  --device PATH           hypervisor, /dev/vellum or /dev/kvm (/dev/vellum)\n"
 	     "  --mem-path DIR          back RAM by a shared file in this directory\n"
+	     "  --mem-merge             let the host's KSM merge equal pages of RAM\n"
 	     "  --console NAME          serial or virtio: the terminal's console (serial)\n"
 	     "\n"
 	     "Ctrl-A x ends the machine, Ctrl-A Ctrl-A sends one Ctrl-A. The exit status is the one\n"
@@ -153,12 +156,28 @@ static int set_option(struct run_options *o, int option, char *text, struct erro
 	case OPT_MEM_PATH:
 		o->mem_path = text;
 		return 0;
+	case OPT_MEM_MERGE:
+		o->mem_merge = true;
+		return 0;
 	case OPT_CONSOLE:
 		return set_console(o, text, err);
 	default:
 		o->help = true;
 		return 0;
 	}
+}
+
+/* What only all options together tell. */
+static int check_options(const struct run_options *o, struct error *err)
+{
+	if (o->help)
+		return 0;
+	if (!o->kernel)
+		return error_set(err, STATUS_USAGE, "--kernel: missing (name an x86-64 bzImage)");
+	if (o->mem_merge && o->mem_path)
+		return error_set(err, STATUS_USAGE,
+				 "--mem-merge: not with --mem-path, whose memory is shared (drop one)");
+	return 0;
 }
 
 /**
@@ -180,9 +199,5 @@ int run_options_parse(struct run_options *o, int argc, char **argv, struct error
 	while ((c = next_option(argc, argv, options, err)) > 0)
 		if (set_option(o, c, optarg, err))
 			return -1;
-	if (c < 0)
-		return -1;
-	if (!o->kernel && !o->help)
-		return error_set(err, STATUS_USAGE, "--kernel: missing (name an x86-64 bzImage)");
-	return 0;
+	return c < 0 ? -1 : check_options(o, err);
 }

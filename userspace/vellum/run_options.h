@@ -36,6 +36,7 @@ struct run_disk {
  * @disks: disks, @disk_count of them
  * @device: hypervisor
  * @mem_path: directory for the file behind guest RAM, or NULL
+ * @mem_merge: equal pages of RAM may be merged by KSM
  * @console: console of the terminal
  * @help: only the usage is wanted
  */
@@ -49,6 +50,7 @@ struct run_options {
 	u32 disk_count;
 	const char *device;
 	const char *mem_path;
+	bool mem_merge;
 	enum run_console console;
 	bool help;
 };

@@ -136,6 +136,22 @@ int ram_create(struct guest_ram *ram, u64 size, const char *mem_path, struct err
 	return 0;
 }
 
+/**
+ * ram_merge() - let the host's KSM merge equal pages of guest RAM
+ * @ram: private anonymous memory
+ * @err: filled in on failure
+ *
+ * Return: 0 or -1.
+ */
+int ram_merge(const struct guest_ram *ram, struct error *err)
+{
+	if (madvise(ram->host, ram->size, MADV_MERGEABLE))
+		return error_set(err, STATUS_OS,
+				 "--mem-merge: %s (the host's kernel needs CONFIG_KSM)",
+				 strerror(errno));
+	return 0;
+}
+
 static int ram_set_slot(const struct kvm *kvm, u32 slot, u64 gpa, u8 *host, u64 size)
 {
 	struct kvm_userspace_memory_region region = {

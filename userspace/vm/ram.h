@@ -18,6 +18,7 @@ struct guest_ram {
 };
 
 int ram_create(struct guest_ram *ram, u64 size, const char *mem_path, struct error *err);
+int ram_merge(const struct guest_ram *ram, struct error *err);
 int ram_attach(const struct guest_ram *ram, const struct kvm *kvm, struct error *err);
 void ram_destroy(struct guest_ram *ram);
 
