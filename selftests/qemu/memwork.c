@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The guest's work while QEMU saves, restores or moves it: one thread per CPU rewrites its own
- * memory without pause and verifies every page before it is written anew, so a page that was
- * lost, stale or torn on the way is found within a sweep. What else must survive is watched too:
- * the clocks never go back, and a sum kept in vector registers agrees with one kept in memory.
+ * The guest's work while QEMU saves, restores or moves it, and while the host swaps, merges and
+ * splits its memory (selftests/load): one thread per CPU rewrites its own memory without pause and
+ * verifies every page before it is written anew, so a page that was lost, stale or torn on the way
+ * is found within a sweep. What else must survive is watched too: the clocks never go back, and a
+ * sum kept in vector registers agrees with one kept in memory.
  *
- * usage: memwork MIB      (1 to 4096, over all threads; runs until killed)
+ * usage: memwork MIB [QUIET]      (1 to 4096, over all threads; runs until killed)
+ *
+ * The last QUIET MiB are verified in each sweep, but rewritten in every fourth only, with one of
+ * two contents that are the same in all guests: a host that merges memory has time to find them,
+ * and the next write must part them again.
  *
  * Says "memwork: sweep N" when all threads have done a sweep, for which they wait for each other:
  * a CPU that no longer runs, or lost a wake-up, ends the sweeps. "memwork: BAD ..." ends it too.
@@ -23,11 +28,15 @@
 
 #define PAGE		4096UL
 #define WORDS		(PAGE / sizeof(uint64_t))
+#define MIB_PAGES	(1024 * 1024 / PAGE)
+#define MIB_MAX		4096
+#define QUIET_SWEEPS	4
 
 struct worker {
 	pthread_t thread;
 	unsigned int id;
 	size_t pages;
+	size_t busy;		/* of these are rewritten in each sweep, the rest is quiet */
 	uint64_t *memory;	/* pages * WORDS */
 	uint32_t *generation;	/* what each page holds now */
 	uint64_t last_ns;
@@ -63,9 +72,11 @@ static uint64_t next(uint64_t x)
 static void fill(struct worker *w, size_t page)
 {
 	uint64_t *p = w->memory + page * WORDS;
-	uint64_t x = seed(w, page, ++w->generation[page]);
+	uint32_t generation = page < w->busy ? w->generation[page] + 1 : !w->generation[page];
+	uint64_t x = seed(w, page, generation);
 	size_t i;
 
+	w->generation[page] = generation;
 	for (i = 0; i < WORDS; i++, x = next(x))
 		p[i] = x;
 }
@@ -137,7 +148,8 @@ static void *work(void *arg)
 	for (sweep = 1;; sweep++) {
 		for (page = 0; page < w->pages; page++) {
 			verify(w, page);
-			fill(w, page);
+			if (page < w->busy || !(sweep % QUIET_SWEEPS))
+				fill(w, page);
 		}
 		watch_clocks(w);
 		watch_vectors(w, sweep);
@@ -147,10 +159,11 @@ static void *work(void *arg)
 	return NULL;
 }
 
-static void start(struct worker *w, unsigned int id, size_t pages)
+static void start(struct worker *w, unsigned int id, size_t pages, size_t quiet)
 {
 	w->id = id;
 	w->pages = pages;
+	w->busy = pages - quiet;
 	w->memory = mmap(NULL, pages * PAGE, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 	w->generation = calloc(pages, sizeof(*w->generation));
@@ -161,21 +174,25 @@ static void start(struct worker *w, unsigned int id, size_t pages)
 	}
 }
 
+static void refuse_arguments(void)
+{
+	fprintf(stderr, "usage: memwork MIB [QUIET]\n");
+	exit(2);
+}
+
 int main(int argc, char **argv)
 {
-	unsigned long mib = argc == 2 ? strtoul(argv[1], NULL, 10) : 0;
-	size_t pages = mib * (1024 * 1024 / PAGE);
+	unsigned long mib = argc > 1 ? strtoul(argv[1], NULL, 10) : 0;
+	unsigned long quiet = argc > 2 ? strtoul(argv[2], NULL, 10) : 0;
 	long i, cpus = sysconf(_SC_NPROCESSORS_ONLN);
 	struct worker *workers = calloc(cpus, sizeof(*workers));
 
-	if (!mib || mib > 4096 || cpus > CPU_SETSIZE || !workers) {
-		fprintf(stderr, "usage: memwork MIB\n");
-		return 2;
-	}
+	if (argc > 3 || !mib || mib > MIB_MAX || quiet > mib || cpus > CPU_SETSIZE || !workers)
+		refuse_arguments();
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	pthread_barrier_init(&swept, NULL, cpus);
 	for (i = 0; i < cpus; i++)
-		start(&workers[i], i, pages / cpus);
+		start(&workers[i], i, mib * MIB_PAGES / cpus, quiet * MIB_PAGES / cpus);
 	for (i = 0; i < cpus; i++)
 		pthread_join(workers[i].thread, NULL);
 	return 0;
