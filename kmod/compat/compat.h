@@ -12,8 +12,11 @@
 #include <linux/cpuhotplug.h>
 #include <linux/entry-kvm.h>
 #include <linux/eventfd.h>
+#include <linux/fs.h>
 #include <linux/hrtimer.h>
 #include <linux/kvm.h>
+#include <linux/memcontrol.h>
+#include <linux/mm.h>
 #include <linux/smp.h>
 #include <linux/syscore_ops.h>
 #include <linux/version.h>
@@ -149,6 +152,80 @@ static inline void hv_hrtimer_setup(struct hrtimer *timer,
 #include <asm/gsseg.h>
 #else
 #include <asm/special_insns.h>
+#endif
+
+/* Flags of a mapping are set by a function since 6.3. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
+static inline void hv_vm_flags_set(struct vm_area_struct *vma, vm_flags_t flags)
+{
+	vma->vm_flags |= flags;
+}
+#else
+static inline void hv_vm_flags_set(struct vm_area_struct *vma, vm_flags_t flags)
+{
+	vm_flags_set(vma, flags);
+}
+#endif
+
+/* generic_fillattr() learned which fields are asked for in 6.6. */
+static inline void hv_generic_fillattr(HV_IDMAP *idmap, u32 mask, struct inode *inode,
+				       struct kstat *stat)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 6, 0)
+	generic_fillattr(idmap, mask, inode, stat);
+#else
+	generic_fillattr(idmap, inode, stat);
+#endif
+}
+
+/* A mount without ID mapping (6.3). */
+static inline void hv_inode_init_owner(struct inode *inode, struct inode *dir, umode_t mode)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 3, 0)
+	inode_init_owner(&nop_mnt_idmap, inode, dir, mode);
+#else
+	inode_init_owner(&init_user_ns, inode, dir, mode);
+#endif
+}
+
+/* Times of an inode are set by functions since 6.6 and 6.7. */
+static inline void hv_inode_init_times(struct inode *inode)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 7, 0)
+	simple_inode_init_ts(inode);
+#else
+	inode->i_atime = current_time(inode);
+	inode->i_mtime = inode->i_atime;
+	inode->i_ctime = inode->i_atime;
+#endif
+}
+
+/* Content changed now. */
+static inline void hv_inode_touch(struct inode *inode)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 7, 0)
+	inode_set_mtime_to_ts(inode, inode_set_ctime_current(inode));
+#else
+	inode->i_ctime = current_time(inode);
+	inode->i_mtime = inode->i_ctime;
+#endif
+}
+
+/* mem_cgroup_tryget() is not in 6.1. */
+static inline bool hv_mem_cgroup_tryget(struct mem_cgroup *memcg)
+{
+#ifdef CONFIG_MEMCG
+	return !memcg || css_tryget(&memcg->css);
+#else
+	return true;
+#endif
+}
+
+/* The way to splice from a file that has read_iter and no page cache (6.5). */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 5, 0)
+#define hv_splice_read	copy_splice_read
+#else
+#define hv_splice_read	generic_file_splice_read
 #endif
 
 #endif /* VELLUM_COMPAT_H */

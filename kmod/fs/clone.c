@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Cloning: a range of one file refers to the frames of another.
+ *
+ * Both files' invalidate_locks are held exclusively and their pages are out of
+ * all page tables, so nobody writes: what the clone gets is the state of one
+ * instant. All that can fail is done before the first entry changes. A page
+ * that somebody outside holds may still be written by it, and is copied.
+ */
+#include <linux/highmem.h>
+#include "clone.h"
+#include "index.h"
+#include "trace.h"
+
+/* Space for pages that the range gains, and the leaves for them. */
+static int prepare_space(struct vl_clone *c)
+{
+	struct vl_leaf *leaf;
+	unsigned long i, n = 0;
+	pgoff_t index, end = c->src_start + c->pages;
+
+	xa_for_each_range(&c->src->leaves, i, leaf, c->src_start >> VL_LEAF_SHIFT,
+			  (end - 1) >> VL_LEAF_SHIFT) {
+		for (index = max(c->src_start, leaf->base);
+		     index < min(end, leaf->base + VL_LEAF_PAGES); index++) {
+			if (vl_leaf_entry(leaf, vl_slot(index)) == VL_HOLE)
+				continue;
+			if (!vl_clone_dst_leaf(c, index))
+				return -ENOMEM;
+			n += vl_entry_at(c->dst, index - c->src_start + c->dst_start) == VL_HOLE;
+		}
+		cond_resched();
+	}
+	c->reserved = n;
+	return vl_reserve_pages(vl_s(c->dst->vfs.i_sb), n);
+}
+
+/* The destination's leaf for a page of the source, made if there is none. */
+struct vl_leaf *vl_clone_dst_leaf(struct vl_clone *c, pgoff_t src_index)
+{
+	pgoff_t index = src_index - c->src_start + c->dst_start;
+
+	if (!c->dst_leaf || c->dst_leaf->base != (index & ~VL_LEAF_MASK))
+		c->dst_leaf = vl_leaf_make(c->dst, index);
+	return c->dst_leaf;
+}
+
+/* Marks the pages of a leaf that are held, and has a spare frame for each. */
+static int prepare_leaf(struct vl_clone *c, struct vl_leaf *leaf, pgoff_t from, pgoff_t to)
+{
+	unsigned long held = 0;
+	unsigned int slot;
+
+	for (slot = vl_slot(from); slot <= vl_slot(to - 1); slot++) {
+		vl_entry e = leaf->slots[slot];
+
+		if (vl_is_private(e) && page_count(vl_entry_page(e)) != 1)
+			held |= BIT(slot);
+	}
+	leaf->held = held;
+	for_each_set_bit(slot, &held, VL_LEAF_PAGES) {
+		struct page *page = vl_frame_alloc(GFP_KERNEL);
+
+		if (!page)
+			return -ENOMEM;
+		set_page_private(page, (unsigned long)c->spares);
+		c->spares = page;
+	}
+	return 0;
+}
+
+static struct page *take_spare(struct vl_clone *c)
+{
+	struct page *page = c->spares;
+
+	c->spares = (struct page *)page_private(page);
+	set_page_private(page, 0);
+	return page;
+}
+
+static int prepare_held(struct vl_clone *c)
+{
+	pgoff_t end = c->src_start + c->pages;
+	struct vl_leaf *leaf;
+	unsigned long i;
+	int err = 0;
+
+	xa_for_each_range(&c->src->leaves, i, leaf, c->src_start >> VL_LEAF_SHIFT,
+			  (end - 1) >> VL_LEAF_SHIFT) {
+		err = prepare_leaf(c, leaf, max(c->src_start, leaf->base),
+				   min(end, leaf->base + VL_LEAF_PAGES));
+		if (err)
+			break;
+		cond_resched();
+	}
+	return err;
+}
+
+/* One page more refers to a frame, which becomes shared if it was not. */
+static vl_entry share_frame(struct vl_clone *c, struct vl_leaf *leaf, unsigned int slot, vl_entry e)
+{
+	struct page *page = vl_entry_page(e);
+
+	if (vl_is_shared(e)) {
+		atomic_inc(&vl_frame_word(page)->sharers);
+		return e;
+	}
+	/* The memory was chosen by who wrote it: it takes part in merging no more. */
+	if (vl_indexed(page)) {
+		vl_index_remove(page);
+		c->unindexed++;
+	} else {
+		vl_page_clean(leaf, slot);
+	}
+	vl_frame_init_shared(page, c->dst->domain->id, 2);
+	vl_leaf_set(leaf, slot, vl_shared_entry(page));
+	c->made_shared++;
+	return vl_shared_entry(page);
+}
+
+/* The entry that the clone gets for one of the source. */
+static vl_entry clone_entry(struct vl_clone *c, struct vl_leaf *leaf, unsigned int slot)
+{
+	vl_entry e = leaf->slots[slot];
+	struct page *page;
+
+	if (!vl_has_frame(e))
+		return e;
+	if (!(leaf->held & BIT(slot)))
+		return share_frame(c, leaf, slot, e);
+	page = take_spare(c);
+	copy_highpage(page, vl_entry_page(e));
+	c->copied++;
+	return vl_private_entry(page);
+}
+
+static void put_entry(struct vl_clone *c, struct vl_leaf *leaf, unsigned int slot, vl_entry e)
+{
+	vl_entry old = leaf->slots[slot];
+
+	if (old != VL_HOLE) {
+		vl_entry_drop(leaf, slot);
+		/* Its space goes to the new one. */
+		if (e != VL_HOLE)
+			c->regained++;
+	}
+	vl_leaf_set(leaf, slot, e);
+	if (e == VL_ZERO)
+		c->zeroes++;
+	else if (vl_is_shared(e))
+		c->shared++;
+	else if (e != VL_HOLE)
+		vl_page_written(leaf, slot, vl_entry_page(e));
+}
+
+static void clone_leaf(struct vl_clone *c, struct vl_leaf *leaf, pgoff_t from, pgoff_t to)
+{
+	pgoff_t index;
+
+	for (index = from; index < to; index++) {
+		vl_entry e = clone_entry(c, leaf, vl_slot(index));
+		pgoff_t dst = index - c->src_start + c->dst_start;
+
+		if (e != VL_HOLE)
+			put_entry(c, vl_clone_dst_leaf(c, index), vl_slot(dst), e);
+	}
+}
+
+/* Pages where the source has none become holes. */
+static void clear_holes(struct vl_clone *c)
+{
+	pgoff_t index, end = c->dst_start + c->pages;
+	struct vl_leaf *leaf;
+	unsigned long i;
+
+	xa_for_each_range(&c->dst->leaves, i, leaf, c->dst_start >> VL_LEAF_SHIFT,
+			  (end - 1) >> VL_LEAF_SHIFT) {
+		for (index = max(c->dst_start, leaf->base);
+		     index < min(end, leaf->base + VL_LEAF_PAGES); index++)
+			if (leaf->slots[vl_slot(index)] != VL_HOLE &&
+			    vl_entry_at(c->src, index - c->dst_start + c->src_start) == VL_HOLE)
+				vl_entry_drop(leaf, vl_slot(index));
+		cond_resched();
+	}
+}
+
+/* What was counted on the way, in one go. */
+static void count(struct vl_clone *c)
+{
+	vl_count(VL_UNSHARED, -c->unindexed);
+	vl_count(VL_SHARED_FRAMES, c->made_shared);
+	vl_count_file(c->src, VL_PRIVATE, -c->made_shared);
+	vl_count_file(c->src, VL_SHARED_REFS, c->made_shared);
+	vl_count_file(c->dst, VL_SHARED_REFS, c->shared);
+	vl_count_file(c->dst, VL_PRIVATE, c->copied);
+	vl_count_file(c->dst, VL_ZEROES, c->zeroes);
+	vl_count_file(c->src, VL_HELD, c->copied);
+	trace_vellumfs_clone(c->src->vfs.i_ino, c->dst->vfs.i_ino, c->shared, c->copied);
+}
+
+static void act(struct vl_clone *c)
+{
+	pgoff_t end = c->src_start + c->pages;
+	struct vl_leaf *leaf;
+	unsigned long i;
+
+	clear_holes(c);
+	xa_for_each_range(&c->src->leaves, i, leaf, c->src_start >> VL_LEAF_SHIFT,
+			  (end - 1) >> VL_LEAF_SHIFT) {
+		clone_leaf(c, leaf, max(c->src_start, leaf->base),
+			   min(end, leaf->base + VL_LEAF_PAGES));
+		cond_resched();
+	}
+	/* Dropping gave their space back, but the new pages have it. */
+	atomic_long_add(c->regained, &vl_s(c->dst->vfs.i_sb)->pages);
+	count(c);
+}
+
+/*
+ * Shares the pages; both locks are held exclusively. Errors: EXDEV (another
+ * domain), ENOSPC, ENOMEM; nothing has changed then.
+ */
+int vl_clone_pages(struct vl_clone *c)
+{
+	int err;
+
+	lockdep_assert_held_write(&c->src->vfs.i_mapping->invalidate_lock);
+	lockdep_assert_held_write(&c->dst->vfs.i_mapping->invalidate_lock);
+	if (c->src->domain != c->dst->domain)
+		return -EXDEV;
+	err = prepare_space(c);
+	if (err)
+		return err;
+	vl_pages_unmap(c->src, c->src_start, c->src_start + c->pages, false);
+	vl_pages_unmap(c->dst, c->dst_start, c->dst_start + c->pages, false);
+	err = prepare_held(c);
+	if (err)
+		vl_release_pages(vl_s(c->dst->vfs.i_sb), c->reserved);
+	else
+		act(c);
+	while (c->spares)
+		vl_frame_free(take_spare(c));
+	return err;
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * One clone of a range of pages.
+ */
+#ifndef VELLUMFS_CLONE_H
+#define VELLUMFS_CLONE_H
+
+#include "leaf.h"
+
+/**
+ * struct vl_clone - what is cloned, and how far it went
+ * @src: from this file
+ * @dst: into this one; both may be the same
+ * @src_start: first page there
+ * @dst_start: and here
+ * @pages: how many; at least one
+ * @dst_leaf: the leaf of @dst that was used last
+ * @spares: frames for pages that are held, linked by page->private
+ * @reserved: pages of space taken beforehand
+ * @regained: pages of space that dropped pages gave back and that new ones use
+ * @made_shared: private frames of @src that became shared
+ * @unindexed: of them, those that were in the index
+ * @shared: pages of @dst that refer to a shared frame now
+ * @copied: pages of @dst that got a frame of their own
+ * @zeroes: pages of @dst that are zeroes now
+ */
+struct vl_clone {
+	struct vl_inode *src;
+	struct vl_inode *dst;
+	pgoff_t src_start;
+	pgoff_t dst_start;
+	unsigned long pages;
+	struct vl_leaf *dst_leaf;
+	struct page *spares;
+	unsigned long reserved;
+	unsigned long regained;
+	long made_shared;
+	long unindexed;
+	long shared;
+	long copied;
+	long zeroes;
+};
+
+struct vl_leaf *vl_clone_dst_leaf(struct vl_clone *c, pgoff_t src_index);
+int vl_clone_pages(struct vl_clone *c);
+
+#endif /* VELLUMFS_CLONE_H */

@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The frame of a page: finding it, and giving a page its own.
+ *
+ * Who holds invalidate_lock shared may change an entry if it also holds the
+ * lock of the frame that the entry names (of a zero frame for holes and
+ * zeroes). Faults return that frame locked to the kernel, which unlocks it
+ * when the page table entry is in place: so who gets the lock may unmap the
+ * page and know that nobody maps it again before the lock is let go.
+ */
+#include <linux/highmem.h>
+#include "index.h"
+#include "leaf.h"
+#include "scan.h"
+#include "trace.h"
+
+/*
+ * Locks the frame at @index; it is referenced too. The reference is taken
+ * before we know that the frame is still ours, as page caches do.
+ */
+vl_entry vl_page_lock(struct vl_leaf *leaf, pgoff_t index, struct page **frame)
+{
+	unsigned int slot = vl_slot(index);
+
+	for (;;) {
+		vl_entry e = vl_leaf_entry(leaf, slot);
+		struct page *page = vl_entry_frame(e, index);
+
+		if (!get_page_unless_zero(page)) {
+			cpu_relax();
+			continue;
+		}
+		if (vl_leaf_entry(leaf, slot) == e) {
+			lock_page(page);
+			if (vl_leaf_entry(leaf, slot) == e) {
+				*frame = page;
+				return e;
+			}
+			unlock_page(page);
+		}
+		put_page(page);
+	}
+}
+
+static void page_unlock(struct page *page)
+{
+	unlock_page(page);
+	put_page(page);
+}
+
+/* A private page is about to be written. Its frame is locked. */
+void vl_page_written(struct vl_leaf *leaf, unsigned int slot, struct page *page)
+{
+	struct vl_inode *vi = leaf->vi;
+
+	if (vl_indexed(page)) {
+		vl_index_remove(page);
+		vl_count(VL_UNSHARED, -1);
+	}
+	if (test_bit(slot, &leaf->dirty) || test_and_set_bit(slot, &leaf->dirty))
+		return;
+	atomic_long_inc(&vi->counts[VL_VOLATILE]);
+	if (vi->merge == VELLUMFS_MERGE_OFF)
+		return;
+	vl_count(VL_VOLATILE, 1);
+	vl_scan_queue(leaf);
+}
+
+/* The opposite: it was hashed, or goes. */
+void vl_page_clean(struct vl_leaf *leaf, unsigned int slot)
+{
+	struct vl_inode *vi = leaf->vi;
+
+	if (!test_and_clear_bit(slot, &leaf->dirty))
+		return;
+	atomic_long_dec(&vi->counts[VL_VOLATILE]);
+	if (vi->merge != VELLUMFS_MERGE_OFF)
+		vl_count(VL_VOLATILE, -1);
+}
+
+static void entry_count(struct vl_inode *vi, vl_entry e, long n)
+{
+	if (e == VL_HOLE)
+		return;
+	vl_count_file(vi, e == VL_ZERO ? VL_ZEROES : vl_is_shared(e) ? VL_SHARED_REFS : VL_PRIVATE,
+		      n);
+}
+
+/* Puts another entry in a slot. The caller owns what @e names, and has cared for the old. */
+void vl_entry_switch(struct vl_leaf *leaf, unsigned int slot, vl_entry old, vl_entry e)
+{
+	entry_count(leaf->vi, old, -1);
+	entry_count(leaf->vi, e, 1);
+	vl_leaf_set(leaf, slot, e);
+}
+
+/* Makes a hole; nobody can reach the page any more. */
+void vl_entry_drop(struct vl_leaf *leaf, unsigned int slot)
+{
+	vl_entry e = vl_leaf_entry(leaf, slot);
+
+	if (e == VL_HOLE)
+		return;
+	vl_entry_switch(leaf, slot, e, VL_HOLE);
+	vl_release_pages(vl_s(leaf->vi->vfs.i_sb), 1);
+	if (vl_is_private(e)) {
+		struct page *page = vl_entry_page(e);
+
+		if (vl_indexed(page)) {
+			vl_index_remove(page);
+			vl_count(VL_UNSHARED, -1);
+		}
+		vl_page_clean(leaf, slot);
+		vl_frame_free(page);
+	} else if (vl_is_shared(e)) {
+		vl_frame_put_shared(vl_entry_page(e));
+	}
+}
+
+/* Removes one page from every page table. Its frame is locked. */
+static void page_unmap(struct vl_leaf *leaf, pgoff_t index)
+{
+	if (!test_bit(vl_slot(index), &leaf->mapped))
+		return;
+	unmap_mapping_pages(leaf->vi->vfs.i_mapping, index, 1, false);
+	clear_bit(vl_slot(index), &leaf->mapped);
+}
+
+/*
+ * Gives the page at @index, whose entry @e is not private and whose frame is
+ * locked, the new frame @page, and returns that one locked and referenced.
+ */
+static int page_break(struct vl_leaf *leaf, pgoff_t index, vl_entry e, struct page *page)
+{
+	struct vl_inode *vi = leaf->vi;
+
+	if (e == VL_HOLE) {
+		int err = vl_reserve_pages(vl_s(vi->vfs.i_sb), 1);
+
+		if (err)
+			return err;
+	}
+	if (vl_is_shared(e))
+		copy_highpage(page, vl_entry_page(e));
+	else
+		clear_highpage(page);
+	__SetPageLocked(page);
+	get_page(page);
+	vl_entry_switch(leaf, vl_slot(index), e, vl_private_entry(page));
+	page_unmap(leaf, index);
+	if (vl_is_shared(e))
+		vl_frame_put_shared(vl_entry_page(e));
+	if (e != VL_HOLE) {
+		vl_count_file(vi, VL_BROKEN, 1);
+		trace_vellumfs_break(vi->vfs.i_ino, index);
+	}
+	return 0;
+}
+
+/*
+ * The frame at @index for reading, locked and referenced, or NULL without
+ * memory. It is about to be mapped.
+ */
+struct page *vl_page_read(struct vl_inode *vi, pgoff_t index)
+{
+	struct vl_leaf *leaf = vl_leaf_make(vi, index);
+	struct page *page;
+
+	lockdep_assert_held(&vi->vfs.i_mapping->invalidate_lock);
+	if (!leaf)
+		return ERR_PTR(-ENOMEM);
+	vl_page_lock(leaf, index, &page);
+	set_bit(vl_slot(index), &leaf->mapped);
+	return page;
+}
+
+/*
+ * The private frame at @index, made if there is none, locked and referenced,
+ * and to be written. Errors: ENOMEM, ENOSPC.
+ */
+struct page *vl_page_write(struct vl_inode *vi, pgoff_t index)
+{
+	struct vl_leaf *leaf = vl_leaf_make(vi, index);
+	struct page *page, *spare = NULL;
+	vl_entry e;
+	int err;
+
+	lockdep_assert_held(&vi->vfs.i_mapping->invalidate_lock);
+	if (!leaf)
+		return ERR_PTR(-ENOMEM);
+	if (!vl_is_private(vl_leaf_entry(leaf, vl_slot(index)))) {
+		spare = vl_frame_alloc(GFP_KERNEL);
+		if (!spare)
+			return ERR_PTR(-ENOMEM);
+	}
+	/* A private entry changes into another only under the exclusive lock. */
+	e = vl_page_lock(leaf, index, &page);
+	if (!vl_is_private(e)) {
+		err = page_break(leaf, index, e, spare);
+		page_unlock(page);
+		if (err) {
+			vl_frame_free(spare);
+			return ERR_PTR(err);
+		}
+		page = spare;
+	} else if (spare) {
+		vl_frame_free(spare);
+	}
+	vl_page_written(leaf, vl_slot(index), page);
+	return page;
+}
+
+/*
+ * Removes the pages from @start to before @end from every page table.
+ * invalidate_lock is held exclusively: so no fault can begin, and those that
+ * have a locked frame in hand are waited for.
+ */
+void vl_pages_unmap(struct vl_inode *vi, pgoff_t start, pgoff_t end, bool even_cows)
+{
+	struct vl_leaf *leaf;
+	unsigned long i;
+	pgoff_t index;
+	vl_entry e;
+
+	lockdep_assert_held_write(&vi->vfs.i_mapping->invalidate_lock);
+	if (start >= end)
+		return;
+	xa_for_each_range(&vi->leaves, i, leaf, start >> VL_LEAF_SHIFT, (end - 1) >> VL_LEAF_SHIFT) {
+		for (index = max(start, leaf->base);
+		     leaf->mapped && index < min(end, leaf->base + VL_LEAF_PAGES); index++) {
+			e = vl_leaf_entry(leaf, vl_slot(index));
+			if (vl_has_frame(e))
+				wait_on_page_locked(vl_entry_page(e));
+		}
+	}
+	vl_zero_frames_wait();
+	unmap_mapping_pages(vi->vfs.i_mapping, start, end - start, even_cows);
+	xa_for_each_range(&vi->leaves, i, leaf, start >> VL_LEAF_SHIFT, (end - 1) >> VL_LEAF_SHIFT) {
+		if (!leaf->mapped)
+			continue;
+		for (index = max(start, leaf->base);
+		     index < min(end, leaf->base + VL_LEAF_PAGES); index++)
+			clear_bit(vl_slot(index), &leaf->mapped);
+	}
+}
