@@ -21,15 +21,14 @@ static bool beyond_end(struct inode *inode, pgoff_t index)
 	return index >= DIV_ROUND_UP_ULL((u64)i_size_read(inode), PAGE_SIZE);
 }
 
-static vm_fault_t vl_fault(struct vm_fault *vmf)
+static vm_fault_t map_page(struct vm_fault *vmf, bool write)
 {
-	bool write = (vmf->flags & FAULT_FLAG_WRITE) && (vmf->vma->vm_flags & VM_SHARED);
 	struct inode *inode = file_inode(vmf->vma->vm_file);
 	struct page *page = ERR_PTR(-EINVAL);
 
 	filemap_invalidate_lock_shared(inode->i_mapping);
 	if (!beyond_end(inode, vmf->pgoff))
-		page = write ? vl_page_write(vl_i(inode), vmf->pgoff) :
+		page = write ? vl_page_write(vl_i(inode), vmf->pgoff, GFP_KERNEL) :
 			       vl_page_read(vl_i(inode), vmf->pgoff);
 	if (!IS_ERR(page) && write)
 		set_bit(vl_slot(vmf->pgoff), &vl_leaf_find(vl_i(inode), vmf->pgoff)->mapped);
@@ -38,6 +37,17 @@ static vm_fault_t vl_fault(struct vm_fault *vmf)
 		return fault_error(PTR_ERR(page));
 	vmf->page = page;
 	return VM_FAULT_LOCKED;
+}
+
+static vm_fault_t vl_fault(struct vm_fault *vmf)
+{
+	return map_page(vmf, (vmf->flags & FAULT_FLAG_WRITE) && (vmf->vma->vm_flags & VM_SHARED));
+}
+
+/* Without page_mkwrite any fault makes the page writable. */
+static vm_fault_t vl_plain_fault(struct vm_fault *vmf)
+{
+	return map_page(vmf, true);
 }
 
 /*
@@ -61,7 +71,7 @@ static vm_fault_t make_writable(struct vl_inode *vi, struct vm_fault *vmf)
 		}
 		unlock_page(vmf->page);
 	}
-	page = vl_page_write(vi, vmf->pgoff);
+	page = vl_page_write(vi, vmf->pgoff, GFP_KERNEL);
 	if (IS_ERR(page))
 		return fault_error(PTR_ERR(page));
 	unlock_page(page);
@@ -74,19 +84,38 @@ static vm_fault_t vl_page_mkwrite(struct vm_fault *vmf)
 	struct inode *inode = file_inode(vmf->vma->vm_file);
 	vm_fault_t ret = VM_FAULT_SIGBUS;
 
-	sb_start_pagefault(inode->i_sb);
-	file_update_time(vmf->vma->vm_file);
+	/* As in tmpfs, writing through a mapping does not change the file's times; nobody freezes us. */
 	filemap_invalidate_lock_shared(inode->i_mapping);
 	if (!beyond_end(inode, vmf->pgoff))
 		ret = make_writable(vl_i(inode), vmf);
 	filemap_invalidate_unlock_shared(inode->i_mapping);
-	sb_end_pagefault(inode->i_sb);
 	return ret;
+}
+
+/*
+ * Maps nothing. But for a mapping that has this operation the kernel handles
+ * faults under the lock of the mapping alone, without that of all memory.
+ */
+static vm_fault_t vl_map_pages(struct vm_fault *vmf, pgoff_t start, pgoff_t end)
+{
+	return 0;
 }
 
 static const struct vm_operations_struct vl_vm_ops = {
 	.fault		= vl_fault,
+	.map_pages	= vl_map_pages,
 	.page_mkwrite	= vl_page_mkwrite,
+};
+
+/*
+ * For files that are not merged. The kernel refuses long-term pins for writing
+ * (io_uring's registered buffers, VFIO, RDMA) where page_mkwrite is needed;
+ * without it each fault counts as a write, which is right for any file, but
+ * gives a page its own frame even when it is only read.
+ */
+static const struct vm_operations_struct vl_plain_vm_ops = {
+	.fault		= vl_plain_fault,
+	.map_pages	= vl_map_pages,
 };
 
 /*
@@ -96,9 +125,14 @@ static const struct vm_operations_struct vl_vm_ops = {
  */
 int vl_mmap(struct file *file, struct vm_area_struct *vma)
 {
+	bool off = READ_ONCE(vl_i(file_inode(file))->merge) == VELLUMFS_MERGE_OFF;
+
 	file_accessed(file);
-	if (vma->vm_flags & VM_SHARED)
-		hv_vm_flags_set(vma, VM_MIXEDMAP);
 	vma->vm_ops = &vl_vm_ops;
+	if (vma->vm_flags & VM_SHARED) {
+		hv_vm_flags_set(vma, VM_MIXEDMAP);
+		if (off && vma->vm_flags & VM_MAYWRITE)
+			vma->vm_ops = &vl_plain_vm_ops;
+	}
 	return 0;
 }

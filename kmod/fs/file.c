@@ -73,7 +73,7 @@ static ssize_t write_page(struct inode *inode, loff_t pos, struct iov_iter *from
 	size_t copied;
 
 	filemap_invalidate_lock_shared(inode->i_mapping);
-	page = vl_page_write(vl_i(inode), pos >> PAGE_SHIFT);
+	page = vl_page_write(vl_i(inode), pos >> PAGE_SHIFT, GFP_KERNEL);
 	if (IS_ERR(page)) {
 		filemap_invalidate_unlock_shared(inode->i_mapping);
 		return PTR_ERR(page);

@@ -13,8 +13,11 @@ struct page *vl_frame_alloc(gfp_t gfp)
 {
 	struct page *page = alloc_page(gfp | __GFP_HIGHMEM | __GFP_ACCOUNT | __GFP_NOWARN);
 
-	if (page)
-		INIT_HLIST_NODE(vl_frame_node(page));
+	if (!page)
+		return NULL;
+	/* For pipes, which take no other from a file. */
+	__SetPageUptodate(page);
+	INIT_HLIST_NODE(vl_frame_node(page));
 	return page;
 }
 

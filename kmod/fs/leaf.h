@@ -79,7 +79,7 @@ size_t vl_leaf_bytes(void);
 
 /* share.c */
 struct page *vl_page_read(struct vl_inode *vi, pgoff_t index);
-struct page *vl_page_write(struct vl_inode *vi, pgoff_t index);
+struct page *vl_page_write(struct vl_inode *vi, pgoff_t index, gfp_t gfp);
 vl_entry vl_page_lock(struct vl_leaf *leaf, pgoff_t index, struct page **frame);
 void vl_page_written(struct vl_leaf *leaf, unsigned int slot, struct page *page);
 void vl_page_clean(struct vl_leaf *leaf, unsigned int slot);

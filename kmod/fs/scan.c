@@ -164,9 +164,9 @@ static unsigned int scan_leaf(struct vl_leaf *leaf)
 	unsigned int slot;
 
 	lockdep_assert_held(&vl_scan_mutex);
-	if (!pages)
+	/* Whoever has the lock may wait for memory, and who frees some for vl_scan_mutex: only try. */
+	if (!pages || !down_write_trylock(&vi->vfs.i_mapping->invalidate_lock))
 		return 0;
-	filemap_invalidate_lock(vi->vfs.i_mapping);
 	if (vi->merge == VELLUMFS_MERGE_OFF) {
 		filemap_invalidate_unlock(vi->vfs.i_mapping);
 		return 0;

@@ -46,7 +46,8 @@ extern struct vl_scan_settings vl_scan_settings;
 
 /*
  * Held by the scanner while it looks at a leaf, and by who frees leaves. Inside
- * i_rwsem, outside the mappings' invalidate_locks.
+ * the mappings' invalidate_locks: the scanner, which needs them too, only tries
+ * those. Nobody waits for memory while holding it, because eviction needs it.
  */
 extern struct mutex vl_scan_mutex;
 

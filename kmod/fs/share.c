@@ -178,7 +178,7 @@ struct page *vl_page_read(struct vl_inode *vi, pgoff_t index)
  * The private frame at @index, made if there is none, locked and referenced,
  * and to be written. Errors: ENOMEM, ENOSPC.
  */
-struct page *vl_page_write(struct vl_inode *vi, pgoff_t index)
+struct page *vl_page_write(struct vl_inode *vi, pgoff_t index, gfp_t gfp)
 {
 	struct vl_leaf *leaf = vl_leaf_make(vi, index);
 	struct page *page, *spare = NULL;
@@ -189,7 +189,7 @@ struct page *vl_page_write(struct vl_inode *vi, pgoff_t index)
 	if (!leaf)
 		return ERR_PTR(-ENOMEM);
 	if (!vl_is_private(vl_leaf_entry(leaf, vl_slot(index)))) {
-		spare = vl_frame_alloc(GFP_KERNEL);
+		spare = vl_frame_alloc(gfp);
 		if (!spare)
 			return ERR_PTR(-ENOMEM);
 	}

@@ -23,7 +23,7 @@ static int zero_part(struct inode *inode, loff_t from, loff_t to)
 		return 0;
 	filemap_invalidate_lock_shared(inode->i_mapping);
 	if (vl_has_frame(vl_entry_at(vi, from >> PAGE_SHIFT)))
-		page = vl_page_write(vi, from >> PAGE_SHIFT);
+		page = vl_page_write(vi, from >> PAGE_SHIFT, GFP_KERNEL);
 	if (!IS_ERR_OR_NULL(page)) {
 		zero_user_segment(page, offset_in_page(from), offset_in_page(to - 1) + 1);
 		unlock_page(page);
@@ -36,7 +36,9 @@ static int zero_part(struct inode *inode, loff_t from, loff_t to)
 static void drop_range(struct inode *inode, pgoff_t start, pgoff_t end, bool even_cows)
 {
 	vl_pages_unmap(vl_i(inode), start, end, even_cows);
+	mutex_lock(&vl_scan_mutex);
 	vl_leaves_drop(vl_i(inode), start, end);
+	mutex_unlock(&vl_scan_mutex);
 }
 
 /*
@@ -51,13 +53,11 @@ int vl_truncate(struct inode *inode, loff_t size)
 
 	if (err)
 		return err;
-	mutex_lock(&vl_scan_mutex);
 	filemap_invalidate_lock(inode->i_mapping);
 	i_size_write(inode, size);
 	if (size < old)
 		drop_range(inode, page_after(size), ULONG_MAX >> PAGE_SHIFT, true);
 	filemap_invalidate_unlock(inode->i_mapping);
-	mutex_unlock(&vl_scan_mutex);
 	return 0;
 }
 
@@ -81,11 +81,9 @@ static int punch(struct inode *inode, loff_t from, loff_t to)
 
 	if (err || start >= end)
 		return err;
-	mutex_lock(&vl_scan_mutex);
 	filemap_invalidate_lock(inode->i_mapping);
 	drop_range(inode, start, end, false);
 	filemap_invalidate_unlock(inode->i_mapping);
-	mutex_unlock(&vl_scan_mutex);
 	return 0;
 }
 

@@ -2,6 +2,7 @@
 /*
  * Mounts: options, limits, inodes' memory.
  */
+#include <linux/ctype.h>
 #include <linux/fs_context.h>
 #include <linux/fs_parser.h>
 #include <linux/module.h>
@@ -89,19 +90,41 @@ void vl_release_inode(struct vl_sb *sbi)
 	atomic_long_dec(&sbi->inodes);
 }
 
-/* A number with k, m, g..., or a percentage of memory; then rounded up to pages. */
+/* Decimal digits and perhaps one of k, m, g, t; unlike memparse() it knows of overflows. */
+static int parse_number(const char *s, const char **end, u64 *n)
+{
+	static const char suffixes[] = "kmgt";
+	const char *suffix;
+
+	if (!isdigit(*s))
+		return -EINVAL;
+	for (*n = 0; isdigit(*s); s++)
+		if (check_mul_overflow(*n, 10ULL, n) || check_add_overflow(*n, (u64)(*s - '0'), n))
+			return -EINVAL;
+	suffix = *s ? strchr(suffixes, tolower(*s)) : NULL;
+	if (suffix) {
+		s++;
+		if (check_mul_overflow(*n, 1ULL << 10 * (suffix - suffixes + 1), n))
+			return -EINVAL;
+	}
+	*end = s;
+	return 0;
+}
+
+/* Bytes, rounded up to pages, or a percentage of memory. */
 static int parse_size(struct fs_context *fc, const char *s, unsigned long *pages)
 {
-	char *end;
-	u64 size = memparse(s, &end);
+	const char *end;
+	u64 size;
+	int err = parse_number(s, &end, &size);
 
-	if (*end == '%' && end != s) {
+	if (!err && !strcmp(end, "%")) {
 		if (size > 100)
 			return invalfc(fc, "size: %s is more than all memory", s);
 		size = (u64)totalram_pages() * PAGE_SIZE / 100 * size;
 		end++;
 	}
-	if (end == s || *end || *s == '-' || size > MAX_LFS_FILESIZE)
+	if (err || *end || size > MAX_LFS_FILESIZE)
 		return invalfc(fc, "size: '%s' is not a size", s);
 	*pages = DIV_ROUND_UP_ULL(size, PAGE_SIZE);
 	return 0;
@@ -109,10 +132,10 @@ static int parse_size(struct fs_context *fc, const char *s, unsigned long *pages
 
 static int parse_inodes(struct fs_context *fc, const char *s, unsigned long *inodes)
 {
-	char *end;
-	u64 n = memparse(s, &end);
+	const char *end;
+	u64 n;
 
-	if (end == s || *end || *s == '-' || n > LONG_MAX)
+	if (parse_number(s, &end, &n) || *end || n > LONG_MAX)
 		return invalfc(fc, "nr_inodes: '%s' is not a number", s);
 	*inodes = n;
 	return 0;

@@ -26,7 +26,7 @@ void vl_file_unlist(struct vl_inode *vi)
 	spin_unlock(&files_lock);
 }
 
-static int unmerge_leaf(struct vl_leaf *leaf, pgoff_t start, pgoff_t end)
+static int unmerge_leaf(struct vl_leaf *leaf, pgoff_t start, pgoff_t end, gfp_t gfp)
 {
 	pgoff_t i;
 
@@ -35,7 +35,7 @@ static int unmerge_leaf(struct vl_leaf *leaf, pgoff_t start, pgoff_t end)
 
 		if (!vl_is_shared(vl_leaf_entry(leaf, vl_slot(i))))
 			continue;
-		page = vl_page_write(leaf->vi, i);
+		page = vl_page_write(leaf->vi, i, gfp);
 		if (IS_ERR(page))
 			return PTR_ERR(page);
 		unlock_page(page);
@@ -44,19 +44,17 @@ static int unmerge_leaf(struct vl_leaf *leaf, pgoff_t start, pgoff_t end)
 	return 0;
 }
 
-/* The first leaf from *start on; after it *start is behind that leaf, or @end. */
-static int unmerge_some(struct vl_inode *vi, pgoff_t *start, pgoff_t end)
+/* The first leaf from *start on; after it *start is behind that leaf, or @end. invalidate_lock is held. */
+static int unmerge_some(struct vl_inode *vi, pgoff_t *start, pgoff_t end, gfp_t gfp)
 {
 	unsigned long n = *start >> VL_LEAF_SHIFT;
 	struct vl_leaf *leaf;
 	int err = 0;
 
-	filemap_invalidate_lock_shared(vi->vfs.i_mapping);
 	leaf = xa_find(&vi->leaves, &n, (end - 1) >> VL_LEAF_SHIFT, XA_PRESENT);
 	if (leaf)
-		err = unmerge_leaf(leaf, *start, end);
+		err = unmerge_leaf(leaf, *start, end, gfp);
 	*start = leaf ? leaf->base + VL_LEAF_PAGES : end;
-	filemap_invalidate_unlock_shared(vi->vfs.i_mapping);
 	return err;
 }
 
@@ -66,7 +64,9 @@ int vl_unmerge(struct vl_inode *vi, pgoff_t start, pgoff_t end)
 	int err = 0;
 
 	while (!err && start < end) {
-		err = unmerge_some(vi, &start, end);
+		filemap_invalidate_lock_shared(vi->vfs.i_mapping);
+		err = unmerge_some(vi, &start, end, GFP_KERNEL);
+		filemap_invalidate_unlock_shared(vi->vfs.i_mapping);
 		cond_resched();
 		if (!err && signal_pending(current))
 			err = -EINTR;
@@ -105,8 +105,11 @@ int vl_unmerge_all(void)
 		/* Another file, or one whose pages were cloned behind us: from its start. */
 		if (vi != last || start >= end)
 			start = 0;
-		if (vi)
-			err = unmerge_some(vi, &start, end);
+		/* As the scanner does, which see. */
+		if (vi && down_read_trylock(&vi->vfs.i_mapping->invalidate_lock)) {
+			err = unmerge_some(vi, &start, end, GFP_KERNEL | __GFP_NORETRY);
+			up_read(&vi->vfs.i_mapping->invalidate_lock);
+		}
 		last = vi;
 		mutex_unlock(&vl_scan_mutex);
 		cond_resched();
