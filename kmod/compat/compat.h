@@ -221,6 +221,16 @@ static inline bool hv_mem_cgroup_tryget(struct mem_cgroup *memcg)
 #endif
 }
 
+/* Writable page table entries depend on the mapping since 6.7: shadow stacks, which ours are not. */
+static inline pte_t hv_pte_mkwrite(pte_t pte)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 7, 0)
+	return pte_mkwrite_novma(pte);
+#else
+	return pte_mkwrite(pte);
+#endif
+}
+
 /* The way to splice from a file that has read_iter and no page cache (6.5). */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 5, 0)
 #define hv_splice_read	copy_splice_read

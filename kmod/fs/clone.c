@@ -52,7 +52,7 @@ static int prepare_leaf(struct vl_clone *c, struct vl_leaf *leaf, pgoff_t from, 
 	unsigned int slot;
 
 	for (slot = vl_slot(from); slot <= vl_slot(to - 1); slot++) {
-		vl_entry e = leaf->slots[slot];
+		unsigned long e = leaf->slots[slot];
 
 		if (vl_is_private(e) && page_count(vl_entry_page(e)) != 1)
 			held |= BIT(slot);
@@ -97,7 +97,8 @@ static int prepare_held(struct vl_clone *c)
 }
 
 /* One page more refers to a frame, which becomes shared if it was not. */
-static vl_entry share_frame(struct vl_clone *c, struct vl_leaf *leaf, unsigned int slot, vl_entry e)
+static unsigned long share_frame(struct vl_clone *c, struct vl_leaf *leaf, unsigned int slot,
+				 unsigned long e)
 {
 	struct page *page = vl_entry_page(e);
 
@@ -119,9 +120,9 @@ static vl_entry share_frame(struct vl_clone *c, struct vl_leaf *leaf, unsigned i
 }
 
 /* The entry that the clone gets for one of the source. */
-static vl_entry clone_entry(struct vl_clone *c, struct vl_leaf *leaf, unsigned int slot)
+static unsigned long clone_entry(struct vl_clone *c, struct vl_leaf *leaf, unsigned int slot)
 {
-	vl_entry e = leaf->slots[slot];
+	unsigned long e = leaf->slots[slot];
 	struct page *page;
 
 	if (!vl_has_frame(e))
@@ -134,9 +135,10 @@ static vl_entry clone_entry(struct vl_clone *c, struct vl_leaf *leaf, unsigned i
 	return vl_private_entry(page);
 }
 
-static void put_entry(struct vl_clone *c, struct vl_leaf *leaf, unsigned int slot, vl_entry e)
+static void put_entry(struct vl_clone *c, struct vl_leaf *leaf, unsigned int slot,
+		      unsigned long e)
 {
-	vl_entry old = leaf->slots[slot];
+	unsigned long old = leaf->slots[slot];
 
 	if (old != VL_HOLE) {
 		vl_entry_drop(leaf, slot);
@@ -158,7 +160,7 @@ static void clone_leaf(struct vl_clone *c, struct vl_leaf *leaf, pgoff_t from, p
 	pgoff_t index;
 
 	for (index = from; index < to; index++) {
-		vl_entry e = clone_entry(c, leaf, vl_slot(index));
+		unsigned long e = clone_entry(c, leaf, vl_slot(index));
 		pgoff_t dst = index - c->src_start + c->dst_start;
 
 		if (e != VL_HOLE)

@@ -50,6 +50,31 @@ static vm_fault_t vl_plain_fault(struct vm_fault *vmf)
 	return map_page(vmf, true);
 }
 
+/* Allows writing through the entry that was just made for @data, a frame of ours. */
+static int allow_write(pte_t *pte, unsigned long addr, void *data)
+{
+	struct vm_fault *vmf = data;
+	pte_t entry = ptep_get(pte);
+
+	if (pte_present(entry) && pte_pfn(entry) == page_to_pfn(vmf->page))
+		set_pte_at(vmf->vma->vm_mm, addr, pte, hv_pte_mkwrite(pte_mkdirty(entry)));
+	return 0;
+}
+
+/*
+ * The page was taken out of all page tables to give it the frame @page, which
+ * is locked. Mapping it here saves another fault; if that fails it is left to one.
+ */
+static void map_writable(struct vm_fault *vmf, struct vl_leaf *leaf, struct page *page)
+{
+	struct vm_fault now = { .vma = vmf->vma, .page = page };
+
+	set_bit(vl_slot(vmf->pgoff), &leaf->mapped);
+	if (!vm_insert_page(vmf->vma, vmf->address & PAGE_MASK, page))
+		apply_to_existing_page_range(vmf->vma->vm_mm, vmf->address & PAGE_MASK, PAGE_SIZE,
+					     allow_write, &now);
+}
+
 /*
  * May the frame that is (or will be) mapped become writable? If it is not the
  * page's own any more, or never was, the access is made again from the start:
@@ -74,6 +99,8 @@ static vm_fault_t make_writable(struct vl_inode *vi, struct vm_fault *vmf)
 	page = vl_page_write(vi, vmf->pgoff, GFP_KERNEL);
 	if (IS_ERR(page))
 		return fault_error(PTR_ERR(page));
+	if (leaf)
+		map_writable(vmf, leaf, page);
 	unlock_page(page);
 	put_page(page);
 	return VM_FAULT_NOPAGE;
@@ -84,7 +111,7 @@ static vm_fault_t vl_page_mkwrite(struct vm_fault *vmf)
 	struct inode *inode = file_inode(vmf->vma->vm_file);
 	vm_fault_t ret = VM_FAULT_SIGBUS;
 
-	/* As in tmpfs, writing through a mapping does not change the file's times; nobody freezes us. */
+	/* As in tmpfs, this does not change the file's times; and nobody freezes us. */
 	filemap_invalidate_lock_shared(inode->i_mapping);
 	if (!beyond_end(inode, vmf->pgoff))
 		ret = make_writable(vl_i(inode), vmf);

@@ -15,7 +15,7 @@ static struct page *read_frame(struct inode *inode, loff_t pos, size_t *bytes)
 {
 	struct page *page = NULL;
 	loff_t size;
-	vl_entry e;
+	unsigned long e;
 
 	filemap_invalidate_lock_shared(inode->i_mapping);
 	size = i_size_read(inode);

@@ -16,7 +16,7 @@ struct page *vl_frame_alloc(gfp_t gfp)
 	if (!page)
 		return NULL;
 	/* For pipes, which take no other from a file. */
-	__SetPageUptodate(page);
+	__folio_mark_uptodate(page_folio(page));
 	INIT_HLIST_NODE(vl_frame_node(page));
 	return page;
 }

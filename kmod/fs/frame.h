@@ -19,40 +19,38 @@
  * An entry: VL_HOLE, VL_ZERO, or the address of a struct page, with VL_SHARED
  * added if the frame is shared. The kernel aligns struct page well enough.
  */
-typedef unsigned long vl_entry;
-
 #define VL_HOLE		0UL
 #define VL_ZERO		1UL
 #define VL_SHARED	2UL
 
-static inline bool vl_has_frame(vl_entry e)
+static inline bool vl_has_frame(unsigned long e)
 {
 	return e > VL_ZERO;
 }
 
-static inline bool vl_is_shared(vl_entry e)
+static inline bool vl_is_shared(unsigned long e)
 {
 	return e & VL_SHARED;
 }
 
-static inline bool vl_is_private(vl_entry e)
+static inline bool vl_is_private(unsigned long e)
 {
 	return vl_has_frame(e) && !vl_is_shared(e);
 }
 
-static inline struct page *vl_entry_page(vl_entry e)
+static inline struct page *vl_entry_page(unsigned long e)
 {
 	return (struct page *)(e & ~VL_SHARED);
 }
 
-static inline vl_entry vl_private_entry(struct page *page)
+static inline unsigned long vl_private_entry(struct page *page)
 {
-	return (vl_entry)page;
+	return (unsigned long)page;
 }
 
-static inline vl_entry vl_shared_entry(struct page *page)
+static inline unsigned long vl_shared_entry(struct page *page)
 {
-	return (vl_entry)page | VL_SHARED;
+	return (unsigned long)page | VL_SHARED;
 }
 
 /* The word in page->index. */
@@ -83,12 +81,12 @@ static inline struct page *vl_node_frame(struct hlist_node *node)
 	return container_of((struct list_head *)node, struct page, lru);
 }
 
-/* Whoever maps a hole or zeroes at one index, and who replaces them there, lock the same zero frame. */
+/* Who maps a hole or zeroes at one index, and who replaces them, lock the same zero frame. */
 #define VL_ZERO_FRAMES	16
 
 extern struct page *vl_zero_frames[VL_ZERO_FRAMES];
 
-static inline struct page *vl_entry_frame(vl_entry e, pgoff_t index)
+static inline struct page *vl_entry_frame(unsigned long e, pgoff_t index)
 {
 	return vl_has_frame(e) ? vl_entry_page(e) : vl_zero_frames[index % VL_ZERO_FRAMES];
 }

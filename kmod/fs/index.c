@@ -19,14 +19,20 @@
 
 static struct hlist_head *buckets;
 static unsigned int bucket_bits;
-static spinlock_t locks[NR_LOCKS];
+static spinlock_t locks[NR_LOCKS];	/* each of every NR_LOCKS-th bucket */
 
-static struct hlist_head *bucket_of(u64 hash, spinlock_t **lock)
+/* Locks the bucket of a hash. */
+static struct hlist_head *bucket_lock(u64 hash)
 {
 	u64 n = hash >> (64 - bucket_bits);
 
-	*lock = &locks[n % NR_LOCKS];
+	spin_lock(&locks[n % NR_LOCKS]);
 	return &buckets[n];
+}
+
+static void bucket_unlock(u64 hash)
+{
+	spin_unlock(&locks[(hash >> (64 - bucket_bits)) % NR_LOCKS]);
 }
 
 u64 vl_index_hash(struct page *page, struct vl_domain *domain)
@@ -40,13 +46,11 @@ u64 vl_index_hash(struct page *page, struct vl_domain *domain)
 
 static void add(struct page *page, u64 hash)
 {
-	spinlock_t *lock;
-	struct hlist_head *head = bucket_of(hash, &lock);
+	struct hlist_head *head = bucket_lock(hash);
 
-	spin_lock(lock);
 	set_page_private(page, hash);
 	hlist_add_head(vl_frame_node(page), head);
-	spin_unlock(lock);
+	bucket_unlock(hash);
 }
 
 void vl_index_add_private(struct page *page, u64 hash, unsigned long owner)
@@ -62,20 +66,19 @@ void vl_index_add_shared(struct page *page, u64 hash)
 	add(page, hash);
 }
 
-/* Harmless if it is not in the index. Who calls is the only one who can have it in an entry's place. */
+/* Harmless if it is not in the index; the scanner, who adds, cannot have it now. */
 void vl_index_remove(struct page *page)
 {
-	spinlock_t *lock;
+	u64 hash = page_private(page);
 
 	if (!vl_indexed(page))
 		return;
-	bucket_of(page_private(page), &lock);
-	spin_lock(lock);
+	bucket_lock(hash);
 	hlist_del_init(vl_frame_node(page));
-	spin_unlock(lock);
+	bucket_unlock(hash);
 }
 
-/* Is it a shared frame? Told by the owner word: a domain's ID is small, a leaf's address is negative. */
+/* Not a shared frame: a leaf's address is negative, and a domain's ID is small. */
 static bool holds_owner(struct page *page)
 {
 	return (long)vl_frame_word(page)->owner < 0;
@@ -97,13 +100,10 @@ static bool in_domain(struct page *page, struct vl_domain *domain)
 enum vl_found vl_index_find(u64 hash, struct vl_domain *domain, struct page **page,
 			    unsigned long *owner)
 {
-	spinlock_t *lock;
-	struct hlist_head *head = bucket_of(hash, &lock);
 	enum vl_found found = VL_FOUND_NOTHING;
 	struct hlist_node *node;
 
-	spin_lock(lock);
-	hlist_for_each(node, head) {
+	hlist_for_each(node, bucket_lock(hash)) {
 		struct page *p = vl_node_frame(node);
 
 		if (page_private(p) != hash || !in_domain(p, domain))
@@ -119,7 +119,7 @@ enum vl_found vl_index_find(u64 hash, struct vl_domain *domain, struct page **pa
 			break;
 		}
 	}
-	spin_unlock(lock);
+	bucket_unlock(hash);
 	return found;
 }
 

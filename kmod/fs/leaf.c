@@ -62,7 +62,8 @@ void vl_leaves_drop(struct vl_inode *vi, pgoff_t start, pgoff_t end)
 	lockdep_assert_held(&vl_scan_mutex);
 	if (start >= end)
 		return;
-	xa_for_each_range(&vi->leaves, i, leaf, start >> VL_LEAF_SHIFT, (end - 1) >> VL_LEAF_SHIFT) {
+	xa_for_each_range(&vi->leaves, i, leaf, start >> VL_LEAF_SHIFT,
+			  (end - 1) >> VL_LEAF_SHIFT) {
 		for (index = max(start, leaf->base);
 		     index < min(end, leaf->base + VL_LEAF_PAGES); index++)
 			vl_entry_drop(leaf, vl_slot(index));

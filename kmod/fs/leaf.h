@@ -8,7 +8,7 @@
 #include "frame.h"
 
 #define VL_LEAF_SHIFT	6
-#define VL_LEAF_PAGES	(1UL << VL_LEAF_SHIFT)
+#define VL_LEAF_PAGES	BIT(VL_LEAF_SHIFT)
 #define VL_LEAF_MASK	(VL_LEAF_PAGES - 1)
 
 /**
@@ -17,7 +17,7 @@
  *	mapping's invalidate_lock, or that lock exclusively with the page unmapped.
  * @dirty: bit set: private, and written since it was last hashed (atomic)
  * @mapped: bit set: the frame may be in a page table (atomic; under the same locks as @slots)
- * @held: bit set: somebody outside holds the page; only for who clones, under the exclusive lock
+ * @held: bit set: somebody outside holds the page; for who clones, under the exclusive lock
  * @vi: the file
  * @base: index of the first page
  * @node: in the scanner's queue, under its lock
@@ -28,7 +28,7 @@
  * bits names a page of a file in one word. It is freed only under vl_scan_mutex.
  */
 struct vl_leaf {
-	vl_entry slots[VL_LEAF_PAGES];
+	unsigned long slots[VL_LEAF_PAGES];
 	unsigned long dirty;
 	unsigned long mapped;
 	unsigned long held;
@@ -51,21 +51,23 @@ static inline struct vl_leaf *vl_leaf_find(struct vl_inode *vi, pgoff_t index)
 	return xa_load(&vi->leaves, index >> VL_LEAF_SHIFT);
 }
 
-static inline vl_entry vl_leaf_entry(struct vl_leaf *leaf, unsigned int slot)
+static inline unsigned long vl_leaf_entry(struct vl_leaf *leaf, unsigned int slot)
 {
+	/* Pairs with vl_leaf_set(): the frame's content is there. */
 	return smp_load_acquire(&leaf->slots[slot]);
 }
 
 /* What is at @index; invalidate_lock held. */
-static inline vl_entry vl_entry_at(struct vl_inode *vi, pgoff_t index)
+static inline unsigned long vl_entry_at(struct vl_inode *vi, pgoff_t index)
 {
 	struct vl_leaf *leaf = vl_leaf_find(vi, index);
 
 	return leaf ? vl_leaf_entry(leaf, vl_slot(index)) : VL_HOLE;
 }
 
-static inline void vl_leaf_set(struct vl_leaf *leaf, unsigned int slot, vl_entry e)
+static inline void vl_leaf_set(struct vl_leaf *leaf, unsigned int slot, unsigned long e)
 {
+	/* Pairs with vl_leaf_entry(). */
 	smp_store_release(&leaf->slots[slot], e);
 }
 
@@ -80,11 +82,12 @@ size_t vl_leaf_bytes(void);
 /* share.c */
 struct page *vl_page_read(struct vl_inode *vi, pgoff_t index);
 struct page *vl_page_write(struct vl_inode *vi, pgoff_t index, gfp_t gfp);
-vl_entry vl_page_lock(struct vl_leaf *leaf, pgoff_t index, struct page **frame);
+unsigned long vl_page_lock(struct vl_leaf *leaf, pgoff_t index, struct page **frame);
 void vl_page_written(struct vl_leaf *leaf, unsigned int slot, struct page *page);
 void vl_page_clean(struct vl_leaf *leaf, unsigned int slot);
 void vl_pages_unmap(struct vl_inode *vi, pgoff_t start, pgoff_t end, bool even_cows);
-void vl_entry_switch(struct vl_leaf *leaf, unsigned int slot, vl_entry old, vl_entry e);
+void vl_entry_switch(struct vl_leaf *leaf, unsigned int slot, unsigned long old,
+		     unsigned long e);
 void vl_entry_drop(struct vl_leaf *leaf, unsigned int slot);
 int vl_unmerge(struct vl_inode *vi, pgoff_t start, pgoff_t end);
 int vl_unmerge_all(void);

@@ -14,7 +14,7 @@
 #include "trace.h"
 
 /* The frame is replaced by @e, which has a claim on what it names already. */
-static void replace(struct vl_leaf *leaf, unsigned int slot, struct page *page, vl_entry e)
+static void replace(struct vl_leaf *leaf, unsigned int slot, struct page *page, unsigned long e)
 {
 	vl_entry_switch(leaf, slot, vl_private_entry(page), e);
 	vl_page_clean(leaf, slot);
@@ -81,7 +81,8 @@ static bool merge_with_locked(struct vl_leaf *leaf, unsigned int slot, struct pa
 		return false;
 	if (vl_indexed(page2) && page_private(page2) == hash) {
 		if (test_bit(slot2, &leaf2->mapped)) {
-			unmap_mapping_pages(leaf2->vi->vfs.i_mapping, leaf2->base + slot2, 1, false);
+			unmap_mapping_pages(leaf2->vi->vfs.i_mapping, leaf2->base + slot2, 1,
+					    false);
 			clear_bit(slot2, &leaf2->mapped);
 		}
 		if (!held_by_others(leaf2->vi, page2) &&

@@ -15,7 +15,7 @@ static void forget_hashes(struct vl_inode *vi)
 
 	xa_for_each(&vi->leaves, i, leaf) {
 		for (slot = 0; slot < VL_LEAF_PAGES; slot++) {
-			vl_entry e = vl_leaf_entry(leaf, slot);
+			unsigned long e = vl_leaf_entry(leaf, slot);
 
 			if (vl_is_private(e))
 				vl_page_written(leaf, slot, vl_entry_page(e));

@@ -6,7 +6,7 @@
 #include <linux/highmem.h>
 #include "clone.h"
 
-static int page_differs(vl_entry a, vl_entry b, size_t bytes)
+static int page_differs(unsigned long a, unsigned long b, size_t bytes)
 {
 	struct page *p = vl_entry_frame(a, 0), *q = vl_entry_frame(b, 0);
 	void *x, *y;
@@ -31,8 +31,8 @@ static int compare(struct vl_clone *c, loff_t len)
 	unsigned long i;
 
 	for (i = 0; i < c->pages; i++, len -= PAGE_SIZE) {
-		vl_entry a = vl_entry_at(c->src, c->src_start + i);
-		vl_entry b = vl_entry_at(c->dst, c->dst_start + i);
+		unsigned long a = vl_entry_at(c->src, c->src_start + i);
+		unsigned long b = vl_entry_at(c->dst, c->dst_start + i);
 
 		if (page_differs(a, b, min_t(loff_t, len, PAGE_SIZE)))
 			return -EBADE;

@@ -15,6 +15,7 @@
 #include "scan.h"
 #include "trace.h"
 
+/* See scan.h. */
 DEFINE_MUTEX(vl_scan_mutex);
 
 struct vl_scan_settings vl_scan_settings = {
@@ -40,7 +41,7 @@ static struct task_struct *thread;
 static unsigned int rounds = FIRST_ROUND;
 static bool kicked;
 
-/* The dirty bit was set before: either we see the leaf out of the queue, or the scanner sees the bit. */
+/* The dirty bit is set: we see the leaf out of the queue, or the scanner sees the bit. */
 void vl_scan_queue(struct vl_leaf *leaf)
 {
 	bool first;
@@ -101,7 +102,7 @@ static struct vl_leaf *next_leaf(void)
 	return leaf;
 }
 
-/* The written pages whose turn it is. Pages of a leaf that backed off as far come in the same pass. */
+/* The written pages whose turn it is. Those of a leaf that backed off as far come together. */
 static unsigned long due_pages(struct vl_leaf *leaf)
 {
 	unsigned int turn = rounds + (leaf->base >> VL_LEAF_SHIFT);
@@ -121,7 +122,7 @@ static unsigned long lock_pages(struct vl_leaf *leaf, unsigned long pages)
 	unsigned int slot;
 
 	for_each_set_bit(slot, &set, VL_LEAF_PAGES) {
-		vl_entry e = vl_leaf_entry(leaf, slot);
+		unsigned long e = vl_leaf_entry(leaf, slot);
 
 		if (!vl_is_private(e) || !trylock_page(vl_entry_page(e)))
 			pages &= ~BIT(slot);
@@ -164,7 +165,7 @@ static unsigned int scan_leaf(struct vl_leaf *leaf)
 	unsigned int slot;
 
 	lockdep_assert_held(&vl_scan_mutex);
-	/* Whoever has the lock may wait for memory, and who frees some for vl_scan_mutex: only try. */
+	/* Who has the lock may wait for memory, and who frees some for our mutex: only try. */
 	if (!pages || !down_write_trylock(&vi->vfs.i_mapping->invalidate_lock))
 		return 0;
 	if (vi->merge == VELLUMFS_MERGE_OFF) {
@@ -192,7 +193,7 @@ static bool merging(void)
 	return READ_ONCE(vl_scan_settings.run) == VL_RUN_MERGE && !kthread_should_stop();
 }
 
-/* Looks at leaves of this pass until @budget pages were looked at; false when the pass is done. */
+/* Looks at leaves until @budget pages were looked at; false when the pass is done. */
 static bool scan_some(unsigned int budget)
 {
 	unsigned int done = 0;
@@ -252,10 +253,10 @@ static void do_pass(void)
 	advise();
 	rounds++;
 	while (more) {
-		start = vl_scan_cpu_ns();
+		start = ktime_get_ns();
 		more = scan_some(READ_ONCE(vl_scan_settings.pages_to_scan));
 		if (more)
-			rest(vl_scan_cpu_ns() - start);
+			rest(ktime_get_ns() - start);
 	}
 	vl_count(VL_SCANS, 1);
 	trace_vellumfs_pass(rounds, vl_total(VL_VOLATILE));

@@ -18,12 +18,12 @@
  * Locks the frame at @index; it is referenced too. The reference is taken
  * before we know that the frame is still ours, as page caches do.
  */
-vl_entry vl_page_lock(struct vl_leaf *leaf, pgoff_t index, struct page **frame)
+unsigned long vl_page_lock(struct vl_leaf *leaf, pgoff_t index, struct page **frame)
 {
 	unsigned int slot = vl_slot(index);
 
 	for (;;) {
-		vl_entry e = vl_leaf_entry(leaf, slot);
+		unsigned long e = vl_leaf_entry(leaf, slot);
 		struct page *page = vl_entry_frame(e, index);
 
 		if (!get_page_unless_zero(page)) {
@@ -78,7 +78,7 @@ void vl_page_clean(struct vl_leaf *leaf, unsigned int slot)
 		vl_count(VL_VOLATILE, -1);
 }
 
-static void entry_count(struct vl_inode *vi, vl_entry e, long n)
+static void entry_count(struct vl_inode *vi, unsigned long e, long n)
 {
 	if (e == VL_HOLE)
 		return;
@@ -87,7 +87,8 @@ static void entry_count(struct vl_inode *vi, vl_entry e, long n)
 }
 
 /* Puts another entry in a slot. The caller owns what @e names, and has cared for the old. */
-void vl_entry_switch(struct vl_leaf *leaf, unsigned int slot, vl_entry old, vl_entry e)
+void vl_entry_switch(struct vl_leaf *leaf, unsigned int slot, unsigned long old,
+		     unsigned long e)
 {
 	entry_count(leaf->vi, old, -1);
 	entry_count(leaf->vi, e, 1);
@@ -97,7 +98,7 @@ void vl_entry_switch(struct vl_leaf *leaf, unsigned int slot, vl_entry old, vl_e
 /* Makes a hole; nobody can reach the page any more. */
 void vl_entry_drop(struct vl_leaf *leaf, unsigned int slot)
 {
-	vl_entry e = vl_leaf_entry(leaf, slot);
+	unsigned long e = vl_leaf_entry(leaf, slot);
 
 	if (e == VL_HOLE)
 		return;
@@ -130,7 +131,7 @@ static void page_unmap(struct vl_leaf *leaf, pgoff_t index)
  * Gives the page at @index, whose entry @e is not private and whose frame is
  * locked, the new frame @page, and returns that one locked and referenced.
  */
-static int page_break(struct vl_leaf *leaf, pgoff_t index, vl_entry e, struct page *page)
+static int page_break(struct vl_leaf *leaf, pgoff_t index, unsigned long e, struct page *page)
 {
 	struct vl_inode *vi = leaf->vi;
 
@@ -144,7 +145,8 @@ static int page_break(struct vl_leaf *leaf, pgoff_t index, vl_entry e, struct pa
 		copy_highpage(page, vl_entry_page(e));
 	else
 		clear_highpage(page);
-	__SetPageLocked(page);
+	/* Nobody knows the frame yet, so this succeeds. */
+	WARN_ON_ONCE(!trylock_page(page));
 	get_page(page);
 	vl_entry_switch(leaf, vl_slot(index), e, vl_private_entry(page));
 	page_unmap(leaf, index);
@@ -182,7 +184,7 @@ struct page *vl_page_write(struct vl_inode *vi, pgoff_t index, gfp_t gfp)
 {
 	struct vl_leaf *leaf = vl_leaf_make(vi, index);
 	struct page *page, *spare = NULL;
-	vl_entry e;
+	unsigned long e;
 	int err;
 
 	lockdep_assert_held(&vi->vfs.i_mapping->invalidate_lock);
@@ -220,12 +222,13 @@ void vl_pages_unmap(struct vl_inode *vi, pgoff_t start, pgoff_t end, bool even_c
 	struct vl_leaf *leaf;
 	unsigned long i;
 	pgoff_t index;
-	vl_entry e;
+	unsigned long e;
 
 	lockdep_assert_held_write(&vi->vfs.i_mapping->invalidate_lock);
 	if (start >= end)
 		return;
-	xa_for_each_range(&vi->leaves, i, leaf, start >> VL_LEAF_SHIFT, (end - 1) >> VL_LEAF_SHIFT) {
+	xa_for_each_range(&vi->leaves, i, leaf, start >> VL_LEAF_SHIFT,
+			  (end - 1) >> VL_LEAF_SHIFT) {
 		for (index = max(start, leaf->base);
 		     leaf->mapped && index < min(end, leaf->base + VL_LEAF_PAGES); index++) {
 			e = vl_leaf_entry(leaf, vl_slot(index));
@@ -235,7 +238,8 @@ void vl_pages_unmap(struct vl_inode *vi, pgoff_t start, pgoff_t end, bool even_c
 	}
 	vl_zero_frames_wait();
 	unmap_mapping_pages(vi->vfs.i_mapping, start, end - start, even_cows);
-	xa_for_each_range(&vi->leaves, i, leaf, start >> VL_LEAF_SHIFT, (end - 1) >> VL_LEAF_SHIFT) {
+	xa_for_each_range(&vi->leaves, i, leaf, start >> VL_LEAF_SHIFT,
+			  (end - 1) >> VL_LEAF_SHIFT) {
 		if (!leaf->mapped)
 			continue;
 		for (index = max(start, leaf->base);

@@ -93,7 +93,8 @@ static unsigned long count_holes(struct vl_inode *vi, pgoff_t start, pgoff_t end
 	struct vl_leaf *leaf;
 	pgoff_t index;
 
-	xa_for_each_range(&vi->leaves, i, leaf, start >> VL_LEAF_SHIFT, (end - 1) >> VL_LEAF_SHIFT)
+	xa_for_each_range(&vi->leaves, i, leaf, start >> VL_LEAF_SHIFT,
+			  (end - 1) >> VL_LEAF_SHIFT)
 		for (index = max(start, leaf->base);
 		     index < min(end, leaf->base + VL_LEAF_PAGES); index++)
 			n -= leaf->slots[vl_slot(index)] != VL_HOLE;
@@ -107,7 +108,8 @@ static void fill_holes(struct vl_inode *vi, pgoff_t start, pgoff_t end)
 	unsigned long i;
 	pgoff_t index;
 
-	xa_for_each_range(&vi->leaves, i, leaf, start >> VL_LEAF_SHIFT, (end - 1) >> VL_LEAF_SHIFT) {
+	xa_for_each_range(&vi->leaves, i, leaf, start >> VL_LEAF_SHIFT,
+			  (end - 1) >> VL_LEAF_SHIFT) {
 		for (index = max(start, leaf->base);
 		     index < min(end, leaf->base + VL_LEAF_PAGES); index++) {
 			if (leaf->slots[vl_slot(index)] != VL_HOLE)

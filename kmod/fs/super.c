@@ -31,7 +31,9 @@ struct vl_options {
 	char domain[VELLUMFS_NAME_LEN];
 };
 
-enum option { OPT_SIZE, OPT_NR_INODES, OPT_MODE, OPT_UID, OPT_GID, OPT_DOMAIN, OPT_MERGE, OPT_HUGE };
+enum option {
+	OPT_SIZE, OPT_NR_INODES, OPT_MODE, OPT_UID, OPT_GID, OPT_DOMAIN, OPT_MERGE, OPT_HUGE,
+};
 
 static const struct constant_table merge_names[] = {
 	{ "off",	VELLUMFS_MERGE_OFF },

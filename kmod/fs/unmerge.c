@@ -44,7 +44,10 @@ static int unmerge_leaf(struct vl_leaf *leaf, pgoff_t start, pgoff_t end, gfp_t 
 	return 0;
 }
 
-/* The first leaf from *start on; after it *start is behind that leaf, or @end. invalidate_lock is held. */
+/*
+ * The first leaf from *start on; after it *start is behind that leaf, or @end.
+ * invalidate_lock is held.
+ */
 static int unmerge_some(struct vl_inode *vi, pgoff_t *start, pgoff_t end, gfp_t gfp)
 {
 	unsigned long n = *start >> VL_LEAF_SHIFT;

@@ -128,7 +128,8 @@ TEST_F(clone, of_merged_and_clones)
 	EXPECT_EQ(179, counter("pages_shared"));
 	EXPECT_EQ(3 * 180 - 179, counter("pages_sharing"));
 	page_fill(self->map + PAGE, 1);
-	EXPECT_TRUE(page_is(self->map2 + PAGE, 2) && page_is(map3 + PAGE, 2) && page_is(map3 + 2 * PAGE, 2));
+	EXPECT_TRUE(page_is(self->map2 + PAGE, 2) && page_is(map3 + PAGE, 2));
+	EXPECT_TRUE(page_is(map3 + 2 * PAGE, 2));
 	munmap(map3, PAGES * PAGE);
 	close(fd3);
 }
@@ -136,7 +137,8 @@ TEST_F(clone, of_merged_and_clones)
 TEST_F(clone, range)
 {
 	struct file_clone_range r = {
-		.src_fd = self->fd, .src_offset = 3 * PAGE, .src_length = 70 * PAGE, .dest_offset = 100 * PAGE,
+		.src_fd = self->fd, .src_offset = 3 * PAGE, .src_length = 70 * PAGE,
+		.dest_offset = 100 * PAGE,
 	};
 	int i;
 
@@ -148,7 +150,9 @@ TEST_F(clone, range)
 		EXPECT_TRUE(page_is(self->map2 + (100 + i) * PAGE, (i + 3) % 10 ? i + 3 : 0));
 	EXPECT_TRUE(page_is(self->map2 + 99 * PAGE, 9) && page_is(self->map2 + 170 * PAGE, 9));
 	/* Within a file, and past its end. */
-	r = (struct file_clone_range){ .src_fd = self->fd, .src_length = 20 * PAGE, .dest_offset = PAGES * PAGE };
+	r = (struct file_clone_range){
+		.src_fd = self->fd, .src_length = 20 * PAGE, .dest_offset = PAGES * PAGE,
+	};
 	ASSERT_EQ(0, ioctl(self->fd, FICLONERANGE, &r));
 	EXPECT_EQ(220 * PAGE, lseek(self->fd, 0, SEEK_END));
 	EXPECT_EQ(0, wrong(self->map, 0, PAGES));
@@ -171,7 +175,9 @@ TEST_F(clone, refused)
 	r.dest_offset = 0;
 	r.src_offset = 300 * PAGE;
 	EXPECT_EQ(-1, ioctl(self->fd2, FICLONERANGE, &r));
-	r = (struct file_clone_range){ .src_fd = self->fd, .src_length = 4 * PAGE, .dest_offset = 2 * PAGE };
+	r = (struct file_clone_range){
+		.src_fd = self->fd, .src_length = 4 * PAGE, .dest_offset = 2 * PAGE,
+	};
 	EXPECT_EQ(-1, ioctl(self->fd, FICLONERANGE, &r));
 	EXPECT_EQ(-1, ioctl(self->fd2, FICLONE, ro));
 	EXPECT_EQ(EXDEV, errno);
@@ -199,12 +205,14 @@ TEST_F(clone, no_space)
 
 TEST_F(clone, not_across_domains)
 {
+	loff_t from = 0, to = 0;
+
 	ASSERT_EQ(0, fchown(self->fd2, 1000, 1000));
 	EXPECT_EQ(-1, ioctl(self->fd2, FICLONE, self->fd));
 	EXPECT_EQ(EXDEV, errno);
 	EXPECT_EQ(0, counter("pages_shared"));
 	/* copy_file_range() copies then. */
-	EXPECT_EQ(5 * PAGE, copy_file_range(self->fd, &(loff_t){ 0 }, self->fd2, &(loff_t){ 0 }, 5 * PAGE, 0));
+	EXPECT_EQ(5 * PAGE, copy_file_range(self->fd, &from, self->fd2, &to, 5 * PAGE, 0));
 	EXPECT_EQ(0, wrong(self->map2, 0, 5));
 	EXPECT_EQ(0, counter("pages_shared"));
 }

@@ -16,6 +16,7 @@
 #include "mnt.h"
 
 #define SIZE_LIMIT	(64 * PAGE)
+#define PUNCH		(FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE)
 
 FIXTURE(io) {
 	char *path;
@@ -120,7 +121,8 @@ TEST_F(io, write_from_own_mapping)
 
 TEST_F(io, bad_memory)
 {
-	char *hole = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *hole = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			  -1, 0);
 
 	munmap(hole + PAGE, PAGE);
 	memset(hole, 'h', PAGE);
@@ -177,12 +179,12 @@ TEST_F(io, beyond_end_is_sigbus)
 TEST_F(io, punch)
 {
 	memset(self->map, 'p', 8 * PAGE);
-	EXPECT_EQ(0, fallocate(self->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, PAGE + 10, 3 * PAGE));
+	EXPECT_EQ(0, fallocate(self->fd, PUNCH, PAGE + 10, 3 * PAGE));
 	EXPECT_EQ(6, blocks(self->fd));
 	EXPECT_TRUE(all(self->map, 'p', PAGE + 10));
 	EXPECT_TRUE(all(self->map + PAGE + 10, 0, 3 * PAGE));
 	EXPECT_TRUE(all(self->map + 4 * PAGE + 10, 'p', 4 * PAGE - 10));
-	EXPECT_EQ(0, fallocate(self->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 100 * PAGE));
+	EXPECT_EQ(0, fallocate(self->fd, PUNCH, 0, 100 * PAGE));
 	EXPECT_EQ(0, blocks(self->fd));
 	EXPECT_EQ(8 * PAGE, size_of(self->fd));
 	EXPECT_TRUE(all(self->map, 0, 8 * PAGE));

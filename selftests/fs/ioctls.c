@@ -139,7 +139,8 @@ TEST_F(ioctls, unprivileged)
 TEST_F(ioctls, create)
 {
 	struct vellumfs_create c = {
-		.size = 10 * PAGE, .flags = VELLUMFS_CREATE_CLOEXEC, .merge = VELLUMFS_MERGE_ON, .name = "ram",
+		.size = 10 * PAGE, .flags = VELLUMFS_CREATE_CLOEXEC, .merge = VELLUMFS_MERGE_ON,
+		.name = "ram",
 	};
 	char name[64], target[64] = "";
 	unsigned char *map;

@@ -237,7 +237,7 @@ TEST_F(merge, named_domains)
 	page_fill(map3, 5);
 	ASSERT_TRUE(merge_all());
 	EXPECT_EQ(1, counter("pages_sharing"));
-	strcpy(p.domain, "both");
+	memcpy(p.domain, "both", sizeof("both"));
 	/* Shared pages stay in their domain. */
 	EXPECT_EQ(-1, ioctl(self->fd, VELLUMFS_SET_POLICY, &p));
 	EXPECT_EQ(EBUSY, errno);
@@ -319,8 +319,9 @@ TEST_F(merge, bad_settings)
 	static const struct {
 		const char *name, *value;
 	} bad[] = {
-		{ "run", "3" }, { "run", "-1" }, { "run", "x" }, { "pages_to_scan", "0" },
-		{ "pages_to_scan", "99999999999" }, { "sleep_millisecs", "-1" }, { "sleep_millisecs", "4294967295" },
+		{ "run", "3" }, { "run", "-1" }, { "run", "x" },
+		{ "pages_to_scan", "0" }, { "pages_to_scan", "99999999999" },
+		{ "sleep_millisecs", "-1" }, { "sleep_millisecs", "4294967295" },
 		{ "advisor_mode", "fast" }, { "advisor_max_cpu", "0" }, { "advisor_max_cpu", "101" },
 		{ "advisor_target_scan_time", "0" }, { "advisor_min_pages_to_scan", "0" },
 	};

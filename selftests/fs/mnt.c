@@ -144,7 +144,7 @@ void merge_stop(void)
 	long scans;
 
 	setting("run", "0");
-	/* The leaf in hand is done when unlinking can take the lock: a pass is counted at its end. */
+	/* A pass is counted at its end. */
 	scans = counter("full_scans");
 	usleep(20000);
 	while (counter("full_scans") != scans) {

@@ -31,7 +31,7 @@ bool page_is(const void *page, uint64_t seed);
 long counter(const char *name);
 /* Writes a setting; 0 or -1 with errno set. */
 int setting(const char *name, const char *value);
-/* Has the thread merge fast, and waits until it has nothing to do; false if it does not come to that. */
+/* Has the thread merge fast, and waits until it has nothing to do; false if that never comes. */
 bool merge_all(void);
 /* Stops it, so that a test sees what it made. */
 void merge_stop(void);

@@ -14,7 +14,8 @@
 
 TEST(shown_and_obeyed)
 {
-	char *path = mnt_make("size=1m,nr_inodes=5,mode=0750,uid=7,gid=8,merge=zero,domain=a.b-c_9,huge=never");
+	char *path = mnt_make("size=1m,nr_inodes=5,mode=0750,uid=7,gid=8,merge=zero,"
+			      "domain=a.b-c_9,huge=never");
 	struct statfs s;
 	struct stat st;
 
@@ -75,10 +76,12 @@ TEST(sizes)
 TEST(refused)
 {
 	static const char *const bad[] = {
-		"size=", "size=x", "size=-1", "size=1kk", "size=101%", "size=10%%", "size=99999999999999999999999",
-		"nr_inodes=", "nr_inodes=many", "nr_inodes=-3", "mode=9", "mode=10000", "mode=-1", "uid=-1",
-		"uid=4294967295", "gid=4294967295", "uid=root", "merge=", "merge=yes", "merge=2", "huge=always",
-		"huge=maybe", "domain=", "domain=a/b", "domain=a b", "domain=\xc3\xa9", "nonsense", "nonsense=1",
+		"size=", "size=x", "size=-1", "size=1kk", "size=101%", "size=10%%", "size=0x10",
+		"size=99999999999999999999999", "size=17179869184t",
+		"nr_inodes=", "nr_inodes=many", "nr_inodes=-3", "mode=9", "mode=10000", "mode=-1",
+		"uid=-1", "uid=4294967295", "gid=4294967295", "uid=root",
+		"merge=", "merge=yes", "merge=2", "huge=always", "huge=maybe",
+		"domain=", "domain=a/b", "domain=a b", "domain=\xc3\xa9", "nonsense", "nonsense=1",
 		"domain=0123456789012345678901234567890123456789012345678901234567890123",
 	};
 	unsigned int i;
@@ -136,8 +139,8 @@ TEST_F(mounted, remount)
 TEST_F(mounted, remount_refused)
 {
 	static const char *const bad[] = {
-		"size=8k", "nr_inodes=1", "domain=other", "uid=1", "gid=1", "mode=700", "size=2m,domain=other",
-		"huge=always", "size=4m,nonsense",
+		"size=8k", "nr_inodes=1", "domain=other", "uid=1", "gid=1", "mode=700",
+		"size=2m,domain=other", "huge=always", "size=4m,nonsense",
 	};
 	struct statfs s;
 	unsigned int i;
