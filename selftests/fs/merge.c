@@ -322,7 +322,8 @@ TEST_F(merge, bad_settings)
 		{ "run", "3" }, { "run", "-1" }, { "run", "x" },
 		{ "pages_to_scan", "0" }, { "pages_to_scan", "99999999999" },
 		{ "sleep_millisecs", "-1" }, { "sleep_millisecs", "4294967295" },
-		{ "advisor_mode", "fast" }, { "advisor_max_cpu", "0" }, { "advisor_max_cpu", "101" },
+		{ "advisor_mode", "fast" },
+		{ "advisor_max_cpu", "0" }, { "advisor_max_cpu", "101" },
 		{ "advisor_target_scan_time", "0" }, { "advisor_min_pages_to_scan", "0" },
 	};
 	unsigned int i;
