@@ -129,7 +129,8 @@ static void page_unmap(struct vl_leaf *leaf, pgoff_t index)
 
 /*
  * Gives the page at @index, whose entry @e is not private and whose frame is
- * locked, the new frame @page, and returns that one locked and referenced.
+ * locked, the new frame @page, which is zeroed unless @e is shared, and locks
+ * and references it.
  */
 static int page_break(struct vl_leaf *leaf, pgoff_t index, unsigned long e, struct page *page)
 {
@@ -143,8 +144,6 @@ static int page_break(struct vl_leaf *leaf, pgoff_t index, unsigned long e, stru
 	}
 	if (vl_is_shared(e))
 		copy_highpage(page, vl_entry_page(e));
-	else
-		clear_highpage(page);
 	/* Nobody knows the frame yet, so this succeeds. */
 	WARN_ON_ONCE(!trylock_page(page));
 	get_page(page);
@@ -190,12 +189,13 @@ struct page *vl_page_write(struct vl_inode *vi, pgoff_t index, gfp_t gfp)
 	lockdep_assert_held(&vi->vfs.i_mapping->invalidate_lock);
 	if (!leaf)
 		return ERR_PTR(-ENOMEM);
-	if (!vl_is_private(vl_leaf_entry(leaf, vl_slot(index)))) {
-		spare = vl_frame_alloc(gfp);
+	/* Until the lock is ours the entry can become private, and nothing else. */
+	e = vl_leaf_entry(leaf, vl_slot(index));
+	if (!vl_is_private(e)) {
+		spare = vl_frame_alloc(vl_is_shared(e) ? gfp : gfp | __GFP_ZERO);
 		if (!spare)
 			return ERR_PTR(-ENOMEM);
 	}
-	/* A private entry changes into another only under the exclusive lock. */
 	e = vl_page_lock(leaf, index, &page);
 	if (!vl_is_private(e)) {
 		err = page_break(leaf, index, e, spare);
