@@ -110,6 +110,8 @@ static const struct op *choose(struct worker *w)
 	unsigned int total = 0;
 	uint64_t at;
 
+	if (ex_ours() && ex_chance(&w->rng, 3))
+		set = policy_ops;
 	for (op = set; op->name; op++)
 		total += op->weight;
 	at = ex_below(&w->rng, total);
@@ -280,7 +282,8 @@ int main(void)
 	good = watch(worker.m, seconds, &most);
 	worker.m->stop = 1;
 	good &= children_end(worker.m);
-	printf("# %lu operations, at most %ld pages sharing\n", worker.m->ops, most);
+	printf("# %lu operations, at most %ld pages sharing, %ld times held\n", worker.m->ops, most,
+	       ex_counter("pages_held"));
 	ksft_test_result(good, "all that was read is what was written, for %lu s\n",
 			 (unsigned long)seconds);
 	if (good)

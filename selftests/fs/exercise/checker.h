@@ -53,7 +53,7 @@ struct op {
 	bool clones;
 };
 
-extern const struct op page_ops[], file_ops[], holder_ops[];
+extern const struct op page_ops[], file_ops[], holder_ops[], policy_ops[];
 
 void cut_start(const struct ex_mount *mount, struct model *m);
 

@@ -156,7 +156,7 @@ bool ex_nothing_left(void)
 {
 	static const char *const gauges[] = {
 		"pages_shared", "pages_sharing", "pages_unshared", "pages_volatile",
-		"pages_total", "zero_pages", "metadata_bytes",
+		"zero_pages", "bytes_saved",
 	};
 	uint64_t end = ex_now_ms() + 10000;
 	bool left = ex_ours();
@@ -219,6 +219,7 @@ void ex_set(const char *name, const char *value)
 void ex_hurry(void)
 {
 	ex_set("advisor_mode", "none");
+	ex_set("advisor_max_cpu", "100");
 	ex_set("pages_to_scan", "4000");
 	ex_set("sleep_millisecs", "1");
 	ex_set("run", "1");

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Operations that change what may merge, which must not change what is read. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include <linux/vellumfs.h>
+
+#include "checker.h"
+
+/* Mostly on, so that there is something to break. */
+static void op_policy(struct worker *w, const char *name)
+{
+	struct vellumfs_policy policy = { .merge = VELLUMFS_MERGE_ON };
+
+	if (ex_chance(&w->rng, 20))
+		policy.merge = ex_below(&w->rng, VELLUMFS_MERGE_ON + 1);
+	if (ioctl(w->f->fd, VELLUMFS_SET_POLICY, &policy))
+		op_failed(w, name, strerror(errno));
+}
+
+static void op_unmerge(struct worker *w, const char *name)
+{
+	struct vellumfs_range range = { 0 };
+	unsigned long first, n;
+
+	if (!span_lock(w, SPAN_MAX, &first, &n))
+		return;
+	range.offset = first * EX_PAGE;
+	range.len = n * EX_PAGE;
+	if (ioctl(w->f->fd, VELLUMFS_UNMERGE, &range))
+		op_failed(w, name, strerror(errno));
+	model_check(w->m, w->f, first * EX_PAGE, w->f->map + first * EX_PAGE, n * EX_PAGE, name);
+	span_unlock(w, first, n);
+}
+
+/* A frame may not be shared across the border; EBUSY: somebody has just cloned pages into it. */
+static void op_domain(struct worker *w, const char *name)
+{
+	struct vellumfs_policy policy = { .merge = VELLUMFS_MERGE_OFF };
+	struct vellumfs_range all = { 0 };
+
+	if (ioctl(w->f->fd, VELLUMFS_SET_POLICY, &policy) ||
+	    ioctl(w->f->fd, VELLUMFS_UNMERGE, &all))
+		op_failed(w, name, strerror(errno));
+	policy.merge = VELLUMFS_MERGE_ON;
+	policy.flags = VELLUMFS_POLICY_DOMAIN;
+	snprintf(policy.domain, sizeof(policy.domain), "%c", (char)('a' + ex_below(&w->rng, 2)));
+	if (!ioctl(w->f->fd, VELLUMFS_SET_POLICY, &policy))
+		return;
+	if (errno != EBUSY)
+		op_failed(w, name, strerror(errno));
+	memset(&policy, 0, sizeof(policy));
+	policy.merge = VELLUMFS_MERGE_ON;
+	if (ioctl(w->f->fd, VELLUMFS_SET_POLICY, &policy))
+		op_failed(w, name, strerror(errno));
+}
+
+static void op_stats(struct worker *w, const char *name)
+{
+	struct vellumfs_stats stats;
+
+	if (ioctl(w->f->fd, VELLUMFS_GET_STATS, &stats))
+		op_failed(w, name, strerror(errno));
+	if (stats.pages > MODEL_PAGES + 2 * SPAN_MAX)
+		op_failed(w, name, "more pages than the file can have");
+}
+
+const struct op policy_ops[] = {
+	{ "a policy", 6, op_policy },
+	{ "an unmerge", 2, op_unmerge },
+	{ "another domain", 1, op_domain },
+	{ "statistics", 1, op_stats },
+	{ 0 },
+};
