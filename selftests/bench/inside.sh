@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
 # Runs in the machine, where no hypervisor is loaded: measures each SIDE in turn and prints its figures as
-# "SIDE AREA.NAME TICKS". usage: inside.sh AREA SIDE...   (SIDE: ours, peer)
+# "SIDE AREA.NAME VALUE [UNIT]". usage: inside.sh AREA SIDE...   (SIDE: ours, peer)
 set -eu
 
 area=$1
@@ -12,7 +12,29 @@ fail() {
 	exit 1
 }
 
+# A folder of the filesystem that the side keeps files in
+mount_files() {
+	files=/tmp/files
+	mkdir -p $files
+	if [ "$1" = peer ]; then
+		mount -t tmpfs -o size=1G bench $files
+	else
+		modprobe vellumfs || fail "vellumfs.ko does not load: $(dmesg | tail -n 1)"
+		mount -t vellumfs -o size=1G bench $files
+	fi
+}
+
+unmount_files() {
+	umount $files
+	[ "$1" = peer ] || rmmod vellumfs || fail "vellumfs.ko does not unload"
+}
+
 load() {
+	case $area in merge | clone)
+		mount_files "$1"
+		return
+		;;
+	esac
 	if [ "$1" = peer ]; then
 		modprobe kvm-intel || fail "kvm-intel does not load"
 		device=/dev/kvm
@@ -23,7 +45,29 @@ load() {
 	[ -c "$device" ] || fail "$device is not there"
 }
 
-unload() {
+un# A folder of the filesystem that the side keeps files in
+mount_files() {
+	files=/tmp/files
+	mkdir -p $files
+	if [ "$1" = peer ]; then
+		mount -t tmpfs -o size=1G bench $files
+	else
+		modprobe vellumfs || fail "vellumfs.ko does not load: $(dmesg | tail -n 1)"
+		mount -t vellumfs -o size=1G bench $files
+	fi
+}
+
+unmount_files() {
+	umount $files
+	[ "$1" = peer ] || rmmod vellumfs || fail "vellumfs.ko does not unload"
+}
+
+load() {
+	case $area in merge | clone)
+		mount_files "$1"
+		return
+		;;
+	esac
 	if [ "$1" = peer ]; then
 		rmmod kvm_intel kvm || fail "kvm-intel does not unload"
 	else
@@ -41,6 +85,16 @@ measure() {
 		boot_bench vellum run --device "$device" --kernel /lab/guest/vmlinuz --initrd /lab/guest/initrd \
 			--mem 256M --append 'quiet nokaslr guest.cmd="echo vellum-bench-$((40+2))"'
 		;;
+	merge)
+		if [ "$1" = peer ]; then
+			merge_bench peer
+		else
+			merge_bench ours "$files"
+		fi
+		;;
+	clone)
+		clone_bench "$1" "$files"
+		;;
 	*)
 		fail "no area '$area'"
 		;;
@@ -53,7 +107,7 @@ vellum version >/dev/null
 
 for side in "$@"; do
 	load "$side"
-	measure >/tmp/figures || fail "measuring on $device failed: $(cat /tmp/figures)"
+	measure "$side" >/tmp/figures || fail "measuring $side failed: $(cat /tmp/figures)"
 	unload "$side"
 	sed "s/^/$side /" /tmp/figures
 done
