@@ -30,8 +30,14 @@ unmount_files() {
 }
 
 load() {
-	case $area in merge | clone)
+	case $area in
+	merge | clone)
 		mount_files "$1"
+		return
+		;;
+	guests)
+		mount_files "$1"
+		modprobe vellum || fail "vellum.ko does not load"
 		return
 		;;
 	esac
@@ -45,26 +51,15 @@ load() {
 	[ -c "$device" ] || fail "$device is not there"
 }
 
-un# A folder of the filesystem that the side keeps files in
-mount_files() {
-	files=/tmp/files
-	mkdir -p $files
-	if [ "$1" = peer ]; then
-		mount -t tmpfs -o size=1G bench $files
-	else
-		modprobe vellumfs || fail "vellumfs.ko does not load: $(dmesg | tail -n 1)"
-		mount -t vellumfs -o size=1G bench $files
-	fi
-}
-
-unmount_files() {
-	umount $files
-	[ "$1" = peer ] || rmmod vellumfs || fail "vellumfs.ko does not unload"
-}
-
-load() {
-	case $area in merge | clone)
-		mount_files "$1"
+unload() {
+	case $area in
+	merge | clone)
+		unmount_files "$1"
+		return
+		;;
+	guests)
+		unmount_files "$1"
+		rmmod vellum
 		return
 		;;
 	esac
@@ -91,6 +86,9 @@ measure() {
 		else
 			merge_bench ours "$files"
 		fi
+		;;
+	guests)
+		guests.sh "$1" "$files"
 		;;
 	clone)
 		clone_bench "$1" "$files"
