@@ -27,8 +27,10 @@
 #define RAM_DISK_MIB	4
 
 static const char *const mount_options[MODEL_MOUNTS] = {
-	"size=64M|domain=a", "size=64M|domain=b", "size=64M|domain=a,huge=always",
+	"size=64M|domain=a", "size=64M|domain=b", "size=64M|domain=a?huge=always",
 };
+
+static const char mount_domains[MODEL_MOUNTS] = { 'a', 'b', 'a' };
 
 static struct ex_mount mounts[MODEL_MOUNTS];
 
@@ -49,6 +51,7 @@ static void open_files(struct model *m)
 		struct model_file *f = &m->files[i];
 
 		snprintf(name, sizeof(name), "file%d", i + 1);
+		f->domain = mount_domains[i / MODEL_PER_MOUNT];
 		f->fd = ex_open(mounts[i / MODEL_PER_MOUNT].dir, name, O_RDWR | O_CREAT);
 		if (ftruncate(f->fd, MODEL_SIZE))
 			ex_die("ftruncate: %s", strerror(errno));

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Operations that change what may merge, which must not change what is read. */
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
@@ -35,26 +34,25 @@ static void op_unmerge(struct worker *w, const char *name)
 	span_unlock(w, first, n);
 }
 
-/* A frame may not be shared across the border; EBUSY: somebody has just cloned pages into it. */
+/* Nothing is shared any more, so it may go to the other domain: nobody clones into it meanwhile. */
 static void op_domain(struct worker *w, const char *name)
 {
 	struct vellumfs_policy policy = { .merge = VELLUMFS_MERGE_OFF };
 	struct vellumfs_range all = { 0 };
+	char domain = 'a' + ex_below(&w->rng, 2);
 
+	pthread_rwlock_wrlock(&w->f->lock);
 	if (ioctl(w->f->fd, VELLUMFS_SET_POLICY, &policy) ||
 	    ioctl(w->f->fd, VELLUMFS_UNMERGE, &all))
 		op_failed(w, name, strerror(errno));
 	policy.merge = VELLUMFS_MERGE_ON;
 	policy.flags = VELLUMFS_POLICY_DOMAIN;
-	snprintf(policy.domain, sizeof(policy.domain), "%c", (char)('a' + ex_below(&w->rng, 2)));
+	policy.domain[0] = domain;
 	if (!ioctl(w->f->fd, VELLUMFS_SET_POLICY, &policy))
-		return;
-	if (errno != EBUSY)
+		w->f->domain = domain;
+	else if (errno != EBUSY)	/* op_policy() knows no lock, and may have let it merge */
 		op_failed(w, name, strerror(errno));
-	memset(&policy, 0, sizeof(policy));
-	policy.merge = VELLUMFS_MERGE_ON;
-	if (ioctl(w->f->fd, VELLUMFS_SET_POLICY, &policy))
-		op_failed(w, name, strerror(errno));
+	pthread_rwlock_unlock(&w->f->lock);
 }
 
 static void op_stats(struct worker *w, const char *name)

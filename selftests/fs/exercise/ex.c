@@ -107,21 +107,40 @@ static void ex_usage(const struct ex_mount *m, uint64_t *blocks, uint64_t *inode
 	*inodes = fs.f_files - fs.f_ffree;
 }
 
-/* @options that are vellumfs's own follow a '|'. */
-void ex_mount(struct ex_mount *m, const char *name, const char *options)
+/* As far as @end, which becomes a comma if @more is to follow */
+static void cut_options(char *options, char end, bool more)
+{
+	char *at = strchr(options, end);
+
+	if (at)
+		*at = more ? ',' : '\0';
+}
+
+static int mount_with(const struct ex_mount *m, const char *options, bool wishes)
 {
 	char data[256];
-	char *own;
+
+	snprintf(data, sizeof(data), "%s", options);
+	cut_options(data, '|', ex_ours());
+	cut_options(data, '?', wishes && ex_ours());
+	return mount(ex_fs(), m->dir, ex_fs(), 0, data) ? -errno : 0;
+}
+
+/* @options that are vellumfs's own follow a '|', what it may not have yet follows a '?'. */
+void ex_mount(struct ex_mount *m, const char *name, const char *options)
+{
+	int ret;
 
 	snprintf(m->dir, sizeof(m->dir), EX_ROOT "/%s", name);
-	snprintf(data, sizeof(data), "%s", options);
-	own = strchr(data, '|');
-	if (own)
-		*own = ex_ours() ? ',' : '\0';
 	if (mkdir(m->dir, 0755) && errno != EEXIST)
 		ex_die("mkdir %s: %s", m->dir, strerror(errno));
-	if (mount(ex_fs(), m->dir, ex_fs(), 0, data))
-		ex_die("mount -t %s -o %s: %s", ex_fs(), data, strerror(errno));
+	ret = mount_with(m, options, true);
+	if (ret == -EINVAL && strchr(options, '?')) {
+		printf("# mounted without all of %s\n", options);
+		ret = mount_with(m, options, false);
+	}
+	if (ret)
+		ex_die("mount -t %s -o %s: %s", ex_fs(), options, strerror(-ret));
 	ex_usage(m, &m->blocks_used, &m->inodes_used);
 }
 

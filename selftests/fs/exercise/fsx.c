@@ -156,7 +156,7 @@ static bool run_all(const struct ex_mount *m, bool can_clone)
 
 int main(void)
 {
-	static const char *const options[] = { "size=64M", "size=64M|huge=always" };
+	static const char *const options[] = { "size=64M", "size=64M?huge=always" };
 	struct ex_mount m;
 	char name[8];
 	unsigned int i;

@@ -21,6 +21,7 @@
  * struct model_file - one file
  * @lock: for writing: size and whole contents; for reading: pages by their locks
  * @size: of the file, in bytes
+ * @domain: the name of its domain; changed with @lock held for writing
  * @fd: the file, open in every process
  * @map: the file mapped shared, at the same address in every process
  * @page_lock: one for each page
@@ -31,6 +32,7 @@
 struct model_file {
 	pthread_rwlock_t lock;
 	uint64_t size;
+	char domain;
 	int fd;
 	uint8_t *map;
 	pthread_mutex_t page_lock[MODEL_PAGES];
