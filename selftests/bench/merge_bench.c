@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Merging of 64 MiB by vellumfs or by stock KSM: CPU ticks of the scanning thread until all that is
- * equal is shared, its ticks for a pass over memory nobody touches, the ticks of a write to a shared
- * page, and the bytes that describe a page. The memory: a quarter zero, half in 512 groups of 16
- * equal pages, a quarter unique.
+ * equal is shared, its ticks for a pass over memory nobody touches, the ticks of a write to a page
+ * that is shared, and the bytes that describe a page. The memory: a quarter zero, half in 512
+ * groups of 16 equal pages, a quarter unique.
  *
  * usage: merge_bench ours DIR | merge_bench peer     (DIR: a vellumfs)
  */
@@ -86,7 +86,7 @@ static void *map_memory(const char *dir)
 	return mem;
 }
 
-static void converge(void)
+static void measure_converging(void)
 {
 	uint64_t end = scanner_now_ms() + CONVERGE_MS, before = scanner_ticks(scan);
 
@@ -120,7 +120,7 @@ static uint64_t ticks_of_passes(void)
 }
 
 /* Ours may not hide work outside of passes either: its time while nothing is asked is added. */
-static void idle_pass(void)
+static void measure_passes(void)
 {
 	uint64_t ticks, unasked = 0, before;
 
@@ -136,7 +136,7 @@ static void idle_pass(void)
 }
 
 /* The group pages, each read first: so it is mapped, and the fault is the write's. */
-static void write_fault(uint8_t *mem)
+static void measure_writes(uint8_t *mem)
 {
 	unsigned long i, n = 0;
 	uint64_t ticks = 0, begin;
@@ -155,7 +155,7 @@ static void write_fault(uint8_t *mem)
 	printf("merge.write_fault %lu\n", (unsigned long)(ticks / WRITES));
 }
 
-static void metadata(void)
+static void tell_memory(void)
 {
 	printf("merge.metadata %ld bytes\n", scanner_metadata(scan) / (long)PAGES);
 }
@@ -189,10 +189,10 @@ int main(int argc, char **argv)
 	scanner_set(scan, "run", 0);
 	mem = map_memory(dir);
 	fill(mem);
-	converge();
+	measure_converging();
 	check_contents(mem);
-	metadata();
-	idle_pass();
-	write_fault(mem);
+	tell_memory();
+	measure_passes();
+	measure_writes(mem);
 	return 0;
 }

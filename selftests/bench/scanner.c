@@ -146,7 +146,7 @@ uint64_t scanner_ticks(const struct scanner *s)
 	return ns * ticks_per_ms / 1000000;
 }
 
-/* Pages that need no memory of their own; KSM counts zero pages apart only where it uses the zero page. */
+/* Pages that need no memory of their own; KSM counts those apart that it gave the zero page. */
 long scanner_saved(const struct scanner *s)
 {
 	return scanner_get(s, "pages_sharing") +

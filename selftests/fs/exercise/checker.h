@@ -7,7 +7,7 @@
 
 #include "model.h"
 
-#define DISK_SIZE	(1UL << 20)	/* of the disk, is read into files */
+#define DISK_SIZE	EX_MIB	/* of the disk, is read into files */
 #define SPAN_MAX	8UL		/* pages that one operation locks */
 #define HOT_PAGES	64UL		/* most operations go here; the rest idles and merges */
 /* No atomic no-op writes from here on, so that a device may write: see op_touch(). */

@@ -27,7 +27,7 @@
 #define PAGES		64UL
 #define SIZE		(PAGES * EX_PAGE)
 #define SAMPLES		512UL
-#define PFN_PRESENT	(1ULL << 63)
+#define PFN_PRESENT	0x8000000000000000ULL
 #define PFN_MASK	((1ULL << 55) - 1)
 #define PASSES		3
 
@@ -244,7 +244,10 @@ static void policies(const struct ex_mount *m)
 	static const struct {
 		const char *title;
 		unsigned int merge;
-	} cases[] = { { "policy off", VELLUMFS_MERGE_OFF }, { "policy zero", VELLUMFS_MERGE_ZERO } };
+	} cases[] = {
+		{ "policy off", VELLUMFS_MERGE_OFF },
+		{ "policy zero", VELLUMFS_MERGE_ZERO },
+	};
 	struct area a, b;
 	unsigned int i;
 

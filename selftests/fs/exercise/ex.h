@@ -12,8 +12,8 @@
 #include <stdint.h>
 
 #define EX_PAGE		4096UL
-#define EX_MIB		(1UL << 20)
-#define EX_GIB		(1UL << 30)
+#define EX_MIB		(1024 * 1024UL)
+#define EX_GIB		(1024 * EX_MIB)
 #define EX_ROOT		"/tmp/exercise"	/* the mounts are folders of it */
 
 /* A function, so that an argument that draws a random number is evaluated once. */

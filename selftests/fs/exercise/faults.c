@@ -182,7 +182,7 @@ static int load(int module, unsigned int nth, int nth_fd, unsigned int *left)
 	return ret;
 }
 
-/* Loading: what fails leaves no module. Of a loader's many allocations the last are the module's. */
+/* What fails leaves no module. Of a loader's many allocations the last are the module's. */
 static bool run_loads(void)
 {
 	int nth_fd = open(NTH_PATH, O_RDONLY | O_CLOEXEC), fd, ret;

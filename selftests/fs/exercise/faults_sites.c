@@ -150,7 +150,7 @@ static int make_folder(const char *path)
 
 static int make_symlink(const char *path)
 {
-	return symlink("a target long enough to need an allocation of its own, not one in the inode",
+	return symlink("a target so long that it needs an allocation, not one in the inode",
 		       path);
 }
 

@@ -137,7 +137,7 @@ static bool full_fault(int fd)
 		return stress_wrong("mmap: %s", strerror(errno));
 	n = store_up(map, 2, pages);
 	errno = ENOSPC;
-	if (!near_limit(n - (n == pages)) || !check_filled(fd, 2, n))
+	if (n == pages || !near_limit(n) || !check_filled(fd, 2, n))
 		return false;
 	/* What is there can be written, and a hole makes room for another. */
 	own_page((uint64_t *)map, 2, 0);
@@ -158,7 +158,7 @@ bool stress_full_fault(const struct ex_mount *m)
 	return good;
 }
 
-/* Breaking a clone's sharing needs pages that are not there: the writer is told, nothing is lost. */
+/* A clone's writer needs pages that are not there: it is told, and nothing is lost. */
 static bool full_clone(const struct ex_mount *m, int from, int to)
 {
 	unsigned long n = LIMIT_PAGES * 2 / 3, broken;
@@ -299,7 +299,7 @@ static bool check_rest(const struct ex_mount *m)
 	return pages > 0 && pages < OOM_SIZE / EX_PAGE;
 }
 
-/* Memory is charged to who writes it: that process is killed, no other, and its file stays whole. */
+/* Memory is charged to who writes it: that process alone is killed, its file stays whole. */
 bool stress_oom(const struct ex_mount *m)
 {
 	bool good = false;
