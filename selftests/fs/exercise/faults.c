@@ -36,6 +36,8 @@
 #define SCANNER_ROUNDS	150
 #define NTH_PATH	"/proc/thread-self/fail-nth"
 
+static int nth_fd = -1;
+
 static bool put(const char *path, const char *text)
 {
 	int fd = open(path, O_WRONLY | O_CLOEXEC);
@@ -49,34 +51,37 @@ static bool put(const char *path, const char *text)
 /* Also what may sleep and reclaim fails, of any size, and quietly. */
 static bool faults_ready(void)
 {
+	nth_fd = open(NTH_PATH, O_RDWR | O_CLOEXEC);
 	put(DEBUGFS "fail_page_alloc/ignore-gfp-highmem", "N");
 	put(DEBUGFS "fail_page_alloc/min-order", "0");
 	put(DEBUGFS "fail_page_alloc/verbose", "0");
 	put(DEBUGFS "failslab/verbose", "0");
 	return put(DEBUGFS "failslab/ignore-gfp-wait", "N") &&
-	       put(DEBUGFS "fail_page_alloc/ignore-gfp-wait", "N") && put(NTH_PATH, "0");
+	       put(DEBUGFS "fail_page_alloc/ignore-gfp-wait", "N") && nth_fd >= 0;
 }
 
+/* Writing and reading it may themselves meet the fault that is still due: once more, then. */
 static void arm(unsigned int nth)
 {
 	char text[16];
+	int len = snprintf(text, sizeof(text), "%u", nth), tries;
 
-	snprintf(text, sizeof(text), "%u", nth);
-	if (!put(NTH_PATH, text))
-		ex_die("%s: %s", NTH_PATH, strerror(errno));
+	for (tries = 0; tries < 3; tries++)
+		if (pwrite(nth_fd, text, len, 0) == len)
+			return;
+	ex_die("%s: %s", NTH_PATH, strerror(errno));
 }
 
-/* Whether the fault that was asked for came */
-static bool disarm(int fd)
+/* How many allocations before the fault were left; it may come in the middle of being asked. */
+static unsigned int disarm(void)
 {
 	char text[16] = "";
-	bool came;
+	unsigned int left = 1;
 
-	if (pread(fd, text, sizeof(text) - 1, 0) <= 0)
-		ex_die("fail-nth: %s", strerror(errno));
-	came = !atoi(text);
+	if (pread(nth_fd, text, sizeof(text) - 1, 0) > 0)
+		left = atoi(text);
 	arm(0);
-	return came;
+	return left;
 }
 
 static sigjmp_buf killed;
@@ -88,8 +93,7 @@ static void on_sigbus(int sig)
 }
 
 /* One try with one fault: 0, a negative errno, or -EFAULT for a signal */
-static int try_site(struct place *p, const struct site *site, unsigned int nth, int nth_fd,
-		    bool *came)
+static int try_site(struct place *p, const struct site *site, unsigned int nth, bool *came)
 {
 	volatile int ret = -EFAULT;
 
@@ -97,7 +101,7 @@ static int try_site(struct place *p, const struct site *site, unsigned int nth, 
 		arm(nth);
 		ret = site->act(p);
 	}
-	*came = disarm(nth_fd);
+	*came = !disarm();
 	return ret;
 }
 
@@ -108,7 +112,7 @@ static bool allowed(int ret, bool came)
 	return !ret || ret == -ENOMEM || ret == -ENOSPC || ret == -EFAULT || ret == -EAGAIN;
 }
 
-static bool run_site(struct place *p, const struct site *site, int nth_fd)
+static bool run_site(struct place *p, const struct site *site)
 {
 	unsigned int nth, failed = 0;
 	bool came = true;
@@ -116,7 +120,7 @@ static bool run_site(struct place *p, const struct site *site, int nth_fd)
 
 	for (nth = 1; came && nth < NTH_MAX; nth++) {
 		place_reset(p);
-		ret = try_site(p, site, nth, nth_fd, &came);
+		ret = try_site(p, site, nth, &came);
 		failed += ret != 0;
 		if (!allowed(ret, came)) {
 			printf("# %s with fault %u%s: %s\n", site->name, nth,
@@ -134,72 +138,65 @@ static bool run_site(struct place *p, const struct site *site, int nth_fd)
 
 static void run_sites(struct place *p)
 {
-	int nth_fd = open(NTH_PATH, O_RDONLY | O_CLOEXEC);
 	struct sigaction act = { .sa_handler = on_sigbus };
 	const struct site *site;
 
 	sigaction(SIGBUS, &act, NULL);
 	for (site = sites; site->name; site++)
-		ksft_test_result(run_site(p, site, nth_fd), "%s\n", site->name);
+		ksft_test_result(run_site(p, site), "%s\n", site->name);
 	signal(SIGBUS, SIG_DFL);
-	close(nth_fd);
 }
 
 /* Mounting: what fails leaves nothing mounted */
 static bool run_mounts(void)
 {
-	int nth_fd = open(NTH_PATH, O_RDONLY | O_CLOEXEC), ret;
 	bool came = true, good = true;
 	unsigned int nth;
+	int ret;
 
 	mkdir(EX_ROOT "/try", 0700);
 	for (nth = 1; came && nth < NTH_MAX && good; nth++) {
 		arm(nth);
 		ret = mount("try", EX_ROOT "/try", "vellumfs", 0, "size=8M,domain=try") ?
 			-errno : 0;
-		came = disarm(nth_fd);
+		came = !disarm();
 		good = allowed(ret, came) && (ret || !umount(EX_ROOT "/try"));
 		if (!good)
 			printf("# mount with fault %u: %s\n", nth, strerror(-ret));
 	}
 	rmdir(EX_ROOT "/try");
-	close(nth_fd);
 	printf("# mount: %u faults\n", nth - 2);
 	return good;
 }
 
-static int load(int module, unsigned int nth, int nth_fd, unsigned int *left)
+static int load(int module, unsigned int nth, unsigned int *left)
 {
-	char text[16] = "";
 	int ret;
 
 	arm(nth);
 	ret = syscall(SYS_finit_module, module, "", 0) ? -errno : 0;
-	if (pread(nth_fd, text, sizeof(text) - 1, 0) <= 0)
-		ex_die("fail-nth: %s", strerror(errno));
-	*left = atoi(text);
-	arm(0);
+	*left = disarm();
 	return ret;
 }
 
 /* What fails leaves no module. Of a loader's many allocations the last are the module's. */
 static bool run_loads(void)
 {
-	int nth_fd = open(NTH_PATH, O_RDONLY | O_CLOEXEC), fd, ret;
 	unsigned int nth, total, left, failed = 0;
 	struct utsname uts;
 	char path[192];
+	int fd, ret;
 
 	uname(&uts);
 	snprintf(path, sizeof(path), "/lib/modules/%s/extra/vellumfs.ko", uts.release);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || system("rmmod vellumfs") || load(fd, LOAD_NTH_MAX, nth_fd, &left) || !left)
+	if (fd < 0 || system("rmmod vellumfs") || load(fd, LOAD_NTH_MAX, &left) || !left)
 		ex_die("%s: %s", path, strerror(errno));
 	total = LOAD_NTH_MAX - left;
 	for (nth = total > LOAD_LAST ? total - LOAD_LAST : 1; nth <= total + 1; nth++) {
 		if (!access("/sys/module/vellumfs", F_OK) && system("rmmod vellumfs"))
 			ex_die("the module does not unload");
-		ret = load(fd, nth, nth_fd, &left);
+		ret = load(fd, nth, &left);
 		failed += ret != 0;
 		if (!allowed(ret, !left)) {
 			printf("# loading with fault %u: %s\n", nth, strerror(-ret));
@@ -208,7 +205,6 @@ static bool run_loads(void)
 	}
 	printf("# loading: %u allocations, %u failures\n", total, failed);
 	close(fd);
-	close(nth_fd);
 	ex_load();
 	return true;
 }

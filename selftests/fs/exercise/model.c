@@ -105,7 +105,8 @@ void model_check(struct model *m, struct model_file *f, uint64_t at, const void 
 		page = (at + done) / EX_PAGE;
 		part = ex_min(len - done, EX_PAGE - (at + done) % EX_PAGE);
 		snprintf(where, sizeof(where),
-			 "%s by process %d: file %ld page %lu at %lu, version %u written by %s", by, getpid(), f - m->files + 1, (unsigned long)page,
+			 "%s by process %d: file %ld page %lu at %lu, version %u written by %s", by,
+			 getpid(), f - m->files + 1, (unsigned long)page,
 			 (unsigned long)((at + done) % EX_PAGE), f->version[page],
 			 f->by[page] ? f->by[page] : "nobody");
 		if (!words_compare(data + done, f->data + at + done, part,

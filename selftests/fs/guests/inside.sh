@@ -4,12 +4,12 @@
 # idle for HOLD seconds, they go on and power off, and nothing is left. A filesystem that is too small is refused by name.
 # usage: inside.sh KIND...    (KIND: qemu, launcher)
 # shellcheck shell=dash
+: "${WAIT:=900}"
 . "$(dirname "$0")/tap.sh"
 . "$(dirname "$0")/lib.sh"
 : "${GUESTS:=4}"
 : "${MIB:=128}"
 : "${HOLD:=60}"
-: "${WAIT:=900}"
 # A guest of the lab has some 6,000 pages that another one has too; many more are zero. This is far below both.
 : "${MERGED:=2000}"
 
@@ -92,7 +92,7 @@ run_kind() {
 	tap_result $? "$1: the filesystem is mounted"
 	check "$1: $GUESTS guests start" g0 all "start_$1"
 	check "$1: they are up" g0 wait_for "$WAIT" all up
-	check "$1: their pages merge" g0 wait_for "$HOLD" enough
+	check "$1: their pages merge" g0 wait_for "$WAIT" enough
 	echo "# $1: $(counter pages_sharing) pages sharing $(counter pages_shared) and $(counter zero_pages) zero: $(($(saved) / 256)) MiB saved"
 	check "$1: they power off" g0 all ended
 	check "$1: each did what it was told" g0 all done_well
