@@ -15,7 +15,7 @@
 /* Space for pages that the range gains, and the leaves for them. */
 static int prepare_space(struct vl_clone *c)
 {
-	struct vl_leaf *leaf;
+	struct vl_leaf *leaf, *dst;
 	unsigned long i, n = 0;
 	pgoff_t index, end = c->src_start + c->pages;
 
@@ -25,9 +25,11 @@ static int prepare_space(struct vl_clone *c)
 		     index < min(end, leaf->base + VL_LEAF_PAGES); index++) {
 			if (vl_leaf_entry(leaf, vl_slot(index)) == VL_HOLE)
 				continue;
-			if (!vl_clone_dst_leaf(c, index))
+			dst = vl_clone_dst_leaf(c, index);
+			if (!dst)
 				return -ENOMEM;
-			n += vl_entry_at(c->dst, index - c->src_start + c->dst_start) == VL_HOLE;
+			n += vl_leaf_entry(dst, vl_slot(index - c->src_start + c->dst_start)) ==
+			     VL_HOLE;
 		}
 		cond_resched();
 	}
