@@ -20,6 +20,7 @@
 #include <linux/smp.h>
 #include <linux/syscore_ops.h>
 #include <linux/version.h>
+#include <linux/vhost.h>
 #include <asm/nospec-branch.h>
 
 /*
@@ -236,6 +237,23 @@ static inline pte_t hv_pte_mkwrite(pte_t pte)
 #define hv_splice_read	copy_splice_read
 #else
 #define hv_splice_read	generic_file_splice_read
+#endif
+
+/* vhost workers that user space arranges (6.4). */
+#ifndef VHOST_NEW_WORKER
+struct vhost_worker_state {
+	unsigned int worker_id;
+};
+
+struct vhost_vring_worker {
+	unsigned int index;
+	unsigned int worker_id;
+};
+
+#define VHOST_NEW_WORKER	_IOR(VHOST_VIRTIO, 0x8, struct vhost_worker_state)
+#define VHOST_FREE_WORKER	_IOW(VHOST_VIRTIO, 0x9, struct vhost_worker_state)
+#define VHOST_ATTACH_VRING_WORKER	_IOW(VHOST_VIRTIO, 0x15, struct vhost_vring_worker)
+#define VHOST_GET_VRING_WORKER	_IOWR(VHOST_VIRTIO, 0x16, struct vhost_vring_worker)
 #endif
 
 #endif /* VELLUM_COMPAT_H */

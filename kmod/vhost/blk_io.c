@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Reading, writing, flushing and clearing the disk.
+ *
+ * A direct transfer pins the guest's pages and is complete when the disk says so;
+ * nothing waits for it. What can only be done by waiting goes to a work queue, so
+ * that the requests behind it do not wait too.
+ */
+#include <linux/bio.h>
+#include <linux/blkdev.h>
+#include <linux/falloc.h>
+#include <linux/fs.h>
+#include <linux/mm.h>
+#include <linux/pagemap.h>
+#include <linux/uio.h>
+
+#include "blk.h"
+
+static struct workqueue_struct *slow;
+
+void blk_complete(struct blk_req *req, long result)
+{
+	struct blk_vq *bq = req->bq;
+
+	req->result = result;
+	/* The queue is there until a grace period after its last request was given back. */
+	rcu_read_lock();
+	llist_add(&req->node, &bq->done);
+	vh_vq_signal(&bq->vq, VH_DONE);
+	rcu_read_unlock();
+}
+
+/* A write to a file keeps its filesystem from being frozen until it is complete. */
+static bool takes_freeze_lock(const struct kiocb *iocb)
+{
+	return (iocb->ki_flags & IOCB_WRITE) && S_ISREG(file_inode(iocb->ki_filp)->i_mode);
+}
+
+static void rw_done(struct kiocb *iocb, long result)
+{
+	if (takes_freeze_lock(iocb))
+		kiocb_end_write(iocb);
+	blk_complete(container_of(iocb, struct blk_req, iocb), result);
+}
+
+static void prepare_iocb(struct blk_req *req, bool write, bool direct, loff_t pos)
+{
+	struct blk_disk *disk = blk_disk_of(req);
+
+	req->iocb = (struct kiocb) {
+		.ki_filp = disk->file,
+		.ki_pos = pos,
+		.ki_complete = direct ? rw_done : NULL,
+		.ki_flags = (direct ? IOCB_DIRECT : 0) | (write ? IOCB_WRITE : 0) |
+			    (write && !disk->writeback ? IOCB_DSYNC : 0),
+	};
+}
+
+static void prepare_iter(struct iov_iter *iter, bool write, const struct iovec *iov,
+			 unsigned int n, size_t len)
+{
+	int direction = write ? ITER_SOURCE : ITER_DEST;
+
+	if (n == 1)
+		iov_iter_ubuf(iter, direction, iov->iov_base, len);
+	else
+		iov_iter_init(iter, direction, iov, n, len);
+}
+
+static long transfer(struct kiocb *iocb, struct iov_iter *iter)
+{
+	const struct file_operations *fops = iocb->ki_filp->f_op;
+	long ret;
+
+	if (!(iocb->ki_flags & IOCB_WRITE))
+		return fops->read_iter(iocb, iter);
+	if (takes_freeze_lock(iocb))
+		kiocb_start_write(iocb);
+	ret = fops->write_iter(iocb, iter);
+	if (ret != -EIOCBQUEUED && takes_freeze_lock(iocb))
+		kiocb_end_write(iocb);
+	return ret;
+}
+
+/* All that is left: a call may stop early without an error. */
+static long buffered(struct blk_req *req, bool write, loff_t pos, struct iov_iter *iter)
+{
+	long ret, done = 0;
+
+	prepare_iocb(req, write, false, pos);
+	do {
+		ret = transfer(&req->iocb, iter);
+		if (ret > 0)
+			done += ret;
+	} while (ret > 0 && iov_iter_count(iter));
+	return ret < 0 ? ret : done;
+}
+
+void blk_rw(struct blk_req *req, bool write, const struct iovec *iov, unsigned int n)
+{
+	struct blk_disk *disk = blk_disk_of(req);
+	loff_t pos = req->iocb.ki_pos;
+	struct iov_iter iter;
+	long ret = 0, rest;
+
+	prepare_iter(&iter, write, iov, n, req->expected);
+	if (disk->direct) {
+		prepare_iocb(req, write, true, pos);
+		ret = transfer(&req->iocb, &iter);
+		if (ret == -EIOCBQUEUED)
+			return;
+	}
+	/* Not direct with buffers at such addresses or of such lengths. */
+	if (ret == -EINVAL) {
+		prepare_iter(&iter, write, iov, n, req->expected);
+		ret = 0;
+	}
+	if (ret >= 0 && ret < req->expected) {
+		rest = buffered(req, write, pos + ret, &iter);
+		ret = rest < 0 ? rest : ret + rest;
+	}
+	blk_complete(req, ret);
+}
+
+static void flush_work_fn(struct work_struct *work)
+{
+	struct blk_req *req = container_of(work, struct blk_req, work);
+
+	blk_complete(req, vfs_fsync(blk_disk_of(req)->file, 1));
+}
+
+static void flush_done(struct bio *bio)
+{
+	struct blk_req *req = bio->bi_private;
+	int error = blk_status_to_errno(bio->bi_status);
+
+	bio_put(bio);
+	blk_complete(req, error);
+}
+
+/* Only the device itself has something to flush, nothing of it is in the page cache. */
+static bool cache_is_clean(const struct blk_disk *disk)
+{
+	struct address_space *mapping = disk->file->f_mapping;
+
+	return disk->bdev && !mapping_tagged(mapping, PAGECACHE_TAG_DIRTY) &&
+	       !mapping_tagged(mapping, PAGECACHE_TAG_WRITEBACK);
+}
+
+void blk_flush(struct blk_req *req)
+{
+	struct blk_disk *disk = blk_disk_of(req);
+	struct bio *bio;
+
+	if (!cache_is_clean(disk)) {
+		INIT_WORK(&req->work, flush_work_fn);
+		queue_work(slow, &req->work);
+		return;
+	}
+	bio = bio_alloc(disk->bdev, 0, REQ_OP_WRITE | REQ_PREFLUSH, GFP_NOIO);
+	bio->bi_private = req;
+	bio->bi_end_io = flush_done;
+	submit_bio(bio);
+}
+
+/* For files that cannot clear a range themselves. */
+static int write_zeroes(struct file *file, loff_t pos, u64 len)
+{
+	const void *zeroes = page_address(ZERO_PAGE(0));
+	ssize_t n;
+
+	while (len) {
+		n = kernel_write(file, zeroes, min_t(u64, len, PAGE_SIZE), &pos);
+		if (n <= 0)
+			return n ? n : -EIO;
+		len -= n;
+		cond_resched();
+	}
+	return 0;
+}
+
+static int clear_range(struct blk_disk *disk, loff_t pos, u64 len, bool unmap)
+{
+	int ret = -EOPNOTSUPP;
+
+	if (unmap)
+		ret = vfs_fallocate(disk->file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, pos,
+				    len);
+	if (ret == -EOPNOTSUPP)
+		ret = vfs_fallocate(disk->file, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, pos,
+				    len);
+	if (ret == -EOPNOTSUPP)
+		ret = write_zeroes(disk->file, pos, len);
+	return ret;
+}
+
+static int discard_range(struct blk_disk *disk, loff_t pos, u64 len)
+{
+	if (!disk->bdev)
+		return vfs_fallocate(disk->file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, pos,
+				     len);
+	/* What the cache has of it is of no use any more. */
+	invalidate_inode_pages2_range(disk->file->f_mapping, pos >> PAGE_SHIFT,
+				      (pos + len - 1) >> PAGE_SHIFT);
+	return blkdev_issue_discard(disk->bdev, pos >> BLK_SECTOR_SHIFT, len >> BLK_SECTOR_SHIFT,
+				    GFP_KERNEL);
+}
+
+static int do_range(struct blk_req *req, const struct virtio_blk_discard_write_zeroes *r)
+{
+	struct blk_disk *disk = blk_disk_of(req);
+	loff_t pos = le64_to_cpu(r->sector) << BLK_SECTOR_SHIFT;
+	u64 len = (u64)le32_to_cpu(r->num_sectors) << BLK_SECTOR_SHIFT;
+
+	if (!len)
+		return 0;
+	if (req->type == VIRTIO_BLK_T_DISCARD)
+		return discard_range(disk, pos, len);
+	return clear_range(disk, pos, len,
+			   r->flags & cpu_to_le32(VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP));
+}
+
+static void ranges_work_fn(struct work_struct *work)
+{
+	struct blk_req *req = container_of(work, struct blk_req, work);
+	struct blk_disk *disk = blk_disk_of(req);
+	unsigned int i;
+	int ret = 0;
+
+	for (i = 0; i < req->nranges && !ret; i++)
+		ret = do_range(req, &req->ranges[i]);
+	if (!ret && !disk->writeback)
+		ret = vfs_fsync(disk->file, 1);
+	blk_complete(req, ret);
+}
+
+void blk_ranges(struct blk_req *req)
+{
+	INIT_WORK(&req->work, ranges_work_fn);
+	queue_work(slow, &req->work);
+}
+
+int blk_io_init(void)
+{
+	slow = alloc_workqueue("vellum-vhost-blk", WQ_UNBOUND, 0);
+	return slow ? 0 : -ENOMEM;
+}
+
+void blk_io_exit(void)
+{
+	destroy_workqueue(slow);
+}

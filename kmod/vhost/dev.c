@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Owner, features, and the dispatch of the ioctls of <linux/vhost.h>. */
+#include <linux/eventfd.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+#include <linux/vhost.h>
+
+#include "compat/compat.h"
+#include "dev.h"
+#include "mem.h"
+#include "vq.h"
+
+/* Numbers devices in messages and in debugfs. */
+static atomic_t last_id;
+
+int vh_dev_init(struct vh_dev *dev, const struct vh_dev_ops *ops, struct vh_vq **vqs,
+		unsigned int nvqs)
+{
+	unsigned int i;
+
+	dev->ops = ops;
+	dev->vqs = vqs;
+	dev->nvqs = nvqs;
+	dev->id = atomic_inc_return(&last_id);
+	mutex_init(&dev->lock);
+	xa_init_flags(&dev->workers, XA_FLAGS_ALLOC);
+	for (i = 0; i < nvqs; i++)
+		vh_vq_init(vqs[i], dev, i);
+	vh_stats_add(dev);
+	return 0;
+}
+
+/* Everything an owner set up, undone. */
+static void disown(struct vh_dev *dev)
+{
+	unsigned int i;
+
+	dev->ops->stop(dev);
+	vh_workers_free_all(dev);
+	for (i = 0; i < dev->nvqs; i++)
+		vh_vq_reset(dev->vqs[i]);
+	kvfree(dev->mem);
+	dev->mem = NULL;
+	if (dev->log.ctx)
+		eventfd_ctx_put(dev->log.ctx);
+	memset(&dev->log, 0, sizeof(dev->log));
+	dev->features = 0;
+	if (dev->mm)
+		mmput(dev->mm);
+	dev->mm = NULL;
+}
+
+void vh_dev_release(struct vh_dev *dev)
+{
+	vh_stats_remove(dev);
+	mutex_lock(&dev->lock);
+	disown(dev);
+	mutex_unlock(&dev->lock);
+	xa_destroy(&dev->workers);
+}
+
+void vh_dev_pause(struct vh_dev *dev)
+{
+	unsigned int i;
+
+	lockdep_assert_held(&dev->lock);
+	for (i = 0; i < dev->nvqs; i++) {
+		vh_vq_lock(dev->vqs[i]);
+		dev->vqs[i]->paused = true;
+		vh_vq_unlock(dev->vqs[i]);
+	}
+	for (i = 0; dev->ops->quiesce && i < dev->nvqs; i++)
+		dev->ops->quiesce(dev->vqs[i]);
+}
+
+void vh_dev_resume(struct vh_dev *dev)
+{
+	unsigned int i;
+
+	for (i = 0; i < dev->nvqs; i++) {
+		vh_vq_lock(dev->vqs[i]);
+		dev->vqs[i]->paused = false;
+		vh_vq_unlock(dev->vqs[i]);
+		vh_vq_signal(dev->vqs[i], VH_KICK | VH_BACKEND);
+	}
+}
+
+bool vh_dev_running(struct vh_dev *dev)
+{
+	unsigned int i;
+
+	for (i = 0; i < dev->nvqs; i++)
+		if (dev->vqs[i]->running)
+			return true;
+	return false;
+}
+
+static long set_owner(struct vh_dev *dev)
+{
+	if (dev->mm)
+		return -EBUSY;
+	dev->mm = get_task_mm(current);
+	return dev->mm ? 0 : -EINVAL;
+}
+
+static long get_features(struct vh_dev *dev, void __user *arg)
+{
+	u64 features = dev->ops->features(dev);
+
+	return copy_to_user(arg, &features, sizeof(features)) ? -EFAULT : 0;
+}
+
+static long set_features(struct vh_dev *dev, void __user *arg)
+{
+	u64 features, log = BIT_ULL(VHOST_F_LOG_ALL);
+	unsigned int i;
+
+	if (copy_from_user(&features, arg, sizeof(features)))
+		return -EFAULT;
+	if (features & ~dev->ops->features(dev))
+		return -EOPNOTSUPP;
+	/* Only logging comes and goes while the driver runs. */
+	if (((features ^ dev->features) & ~log) && vh_dev_running(dev))
+		return -EBUSY;
+	if ((features & log) &&
+	    (!dev->log.set || !vh_log_covers(dev->log.base, dev->mem ? dev->mem->end : 0)))
+		return -EFAULT;
+	vh_dev_pause(dev);
+	dev->features = features;
+	for (i = 0; i < dev->nvqs; i++) {
+		vh_vq_lock(dev->vqs[i]);
+		dev->vqs[i]->features = features;
+		vh_vq_unlock(dev->vqs[i]);
+	}
+	if (dev->ops->features_set)
+		dev->ops->features_set(dev);
+	vh_dev_resume(dev);
+	return 0;
+}
+
+/* What the vhost protocol itself has beyond its first version: nothing that this device needs. */
+static long get_backend_features(void __user *arg)
+{
+	u64 features = 0;
+
+	return copy_to_user(arg, &features, sizeof(features)) ? -EFAULT : 0;
+}
+
+static long set_backend_features(void __user *arg)
+{
+	u64 features;
+
+	if (copy_from_user(&features, arg, sizeof(features)))
+		return -EFAULT;
+	return features ? -EOPNOTSUPP : 0;
+}
+
+static long new_worker(struct vh_dev *dev, void __user *arg)
+{
+	struct vhost_worker_state state;
+	struct vh_worker *worker;
+	int ret;
+
+	ret = vh_worker_new(dev, &worker);
+	if (ret)
+		return ret;
+	state.worker_id = worker->id;
+	if (!copy_to_user(arg, &state, sizeof(state)))
+		return 0;
+	vh_worker_free(dev, worker->id);
+	return -EFAULT;
+}
+
+static long free_worker(struct vh_dev *dev, void __user *arg)
+{
+	struct vhost_worker_state state;
+
+	if (copy_from_user(&state, arg, sizeof(state)))
+		return -EFAULT;
+	return vh_worker_free(dev, state.worker_id);
+}
+
+/* What only the owner may do: user addresses mean something in its memory alone. */
+static long owner_ioctl(struct vh_dev *dev, unsigned int ioctl, void __user *arg)
+{
+	long ret;
+
+	if (!dev->mm || dev->mm != current->mm)
+		return -EPERM;
+	switch (ioctl) {
+	case VHOST_RESET_OWNER:
+		disown(dev);
+		return 0;
+	case VHOST_SET_MEM_TABLE:
+		return vh_mem_set(dev, arg);
+	case VHOST_SET_LOG_BASE:
+	case VHOST_SET_LOG_FD:
+		return vh_log_ioctl(dev, ioctl, arg);
+	case VHOST_NEW_WORKER:
+		return new_worker(dev, arg);
+	case VHOST_FREE_WORKER:
+		return free_worker(dev, arg);
+	default:
+		ret = vh_vq_ioctl(dev, ioctl, arg);
+		return ret == -ENOIOCTLCMD ? dev->ops->ioctl(dev, ioctl, arg) : ret;
+	}
+}
+
+long vh_dev_ioctl(struct vh_dev *dev, unsigned int ioctl, unsigned long arg)
+{
+	void __user *u = (void __user *)arg;
+	long ret;
+
+	mutex_lock(&dev->lock);
+	switch (ioctl) {
+	case VHOST_SET_OWNER:
+		ret = set_owner(dev);
+		break;
+	case VHOST_GET_FEATURES:
+		ret = get_features(dev, u);
+		break;
+	case VHOST_SET_FEATURES:
+		ret = set_features(dev, u);
+		break;
+	case VHOST_GET_BACKEND_FEATURES:
+		ret = get_backend_features(u);
+		break;
+	case VHOST_SET_BACKEND_FEATURES:
+		ret = set_backend_features(u);
+		break;
+	default:
+		ret = owner_ioctl(dev, ioctl, u);
+	}
+	mutex_unlock(&dev->lock);
+	return ret == -ENOIOCTLCMD ? -ENOTTY : ret;
+}

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What network and block devices share: an owner, features, memory, queues,
+ * workers, and the ioctls of <linux/vhost.h> that set them.
+ *
+ * Locks, outermost first: vh_dev.lock, vh_worker.lock, vh_vq.lock.
+ */
+#ifndef VELLUM_VHOST_DEV_H
+#define VELLUM_VHOST_DEV_H
+
+#include <linux/fs.h>
+#include <linux/mm_types.h>
+#include <linux/mutex.h>
+#include <linux/xarray.h>
+
+#include "log.h"
+#include "worker.h"
+
+struct dentry;
+struct vh_dev;
+struct vh_mem;
+struct vh_vq;
+
+/* Every device has these, whatever its kind. */
+#define VH_FEATURES	(BIT_ULL(VIRTIO_RING_F_INDIRECT_DESC) | BIT_ULL(VIRTIO_RING_F_EVENT_IDX) | \
+			 BIT_ULL(VIRTIO_F_ANY_LAYOUT) | BIT_ULL(VIRTIO_F_VERSION_1) | \
+			 BIT_ULL(VHOST_F_LOG_ALL))
+
+/**
+ * struct vh_dev_ops - a kind of device
+ * @name: of the kind, in messages and debugfs
+ * @features: what VHOST_GET_FEATURES answers; called with vh_dev.lock held
+ * @features_set: the driver's features have changed; every queue is quiet
+ * @handle: does what @events of the queue ask for; called by the worker with
+ *	vh_vq.lock held
+ * @quiesce: waits until no request of the paused queue is in flight; called with
+ *	vh_dev.lock held and without vh_vq.lock. May be NULL.
+ * @stop: stops every queue and lets go of the backends; called with vh_dev.lock
+ *	held
+ * @ioctl: the ioctls of the kind; called with vh_dev.lock held
+ */
+struct vh_dev_ops {
+	const char *name;
+	u64 (*features)(struct vh_dev *dev);
+	void (*features_set)(struct vh_dev *dev);
+	void (*handle)(struct vh_vq *vq, unsigned long events);
+	void (*quiesce)(struct vh_vq *vq);
+	void (*stop)(struct vh_dev *dev);
+	long (*ioctl)(struct vh_dev *dev, unsigned int ioctl, void __user *arg);
+};
+
+/**
+ * struct vh_dev - an open device
+ * @lock: held by every ioctl
+ * @mm: the owner's, with a reference to its pages; NULL before VHOST_SET_OWNER
+ * @vqs: the queues, there as long as the device
+ * @workers: struct vh_worker by id
+ * @features: what the driver accepted, and VHOST_F_LOG_ALL
+ * @mem: the memory table; each queue has the pointer, to be read under its lock
+ * @log: where writes to guest memory are noted
+ */
+struct vh_dev {
+	const struct vh_dev_ops *ops;
+	struct mutex lock;
+	struct mm_struct *mm;
+	struct vh_vq **vqs;
+	unsigned int nvqs;
+	struct xarray workers;
+	u64 features;
+	struct vh_mem *mem;
+	struct vh_log log;
+	struct dentry *debugfs;
+	u32 id;
+};
+
+int vh_dev_init(struct vh_dev *dev, const struct vh_dev_ops *ops, struct vh_vq **vqs,
+		unsigned int nvqs);
+void vh_dev_release(struct vh_dev *dev);
+
+/* The whole ioctl: takes the lock, and asks ops->ioctl for what it does not know. */
+long vh_dev_ioctl(struct vh_dev *dev, unsigned int ioctl, unsigned long arg);
+
+/*
+ * No queue is processed and nothing is in flight between these two: settings that
+ * requests depend on are changed in between.
+ */
+void vh_dev_pause(struct vh_dev *dev);
+void vh_dev_resume(struct vh_dev *dev);
+
+/* Some queue is running. */
+bool vh_dev_running(struct vh_dev *dev);
+
+#endif /* VELLUM_VHOST_DEV_H */

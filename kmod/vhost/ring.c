@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* What split and packed rings have in common. */
+#include <linux/ktime.h>
+#include <linux/sched/clock.h>
+#include <linux/slab.h>
+#include <linux/vhost.h>
+
+#include "compat/compat.h"
+#include "dev.h"
+#include "mem.h"
+#include "ring.h"
+#include "split.h"
+#include "trace.h"
+
+const char *vh_chain_add(struct vh_vq *vq, struct vh_chain *chain, u64 gpa, u32 len, bool write)
+{
+	unsigned int used = chain->nout + chain->nin;
+	unsigned int room = vq->iov + vq->iov_max - chain->iov;
+	int ret;
+
+	if (unlikely(!len))
+		return "an empty buffer";
+	if (unlikely(!write && chain->nin))
+		return "a buffer to read behind one to write";
+	if (unlikely(len > U32_MAX - chain->out_len - chain->in_len))
+		return "buffers of 4 GiB";
+	ret = vh_mem_map(vq, gpa, len, chain->iov, used, room, write ? chain->nin : chain->nout);
+	if (unlikely(ret < 0))
+		return ret == -E2BIG ? "too many pieces" : "a buffer outside memory";
+	if (write) {
+		chain->nin = ret - chain->nout;
+		chain->in_len += len;
+	} else {
+		chain->nout = ret;
+		chain->out_len += len;
+	}
+	return NULL;
+}
+
+int vh_ring_pop(struct vh_vq *vq, struct vh_chain *chain, unsigned int first)
+{
+	int ret;
+
+	*chain = (struct vh_chain) { .iov = vq->iov + first };
+	ret = vh_split_pop(vq, chain);
+	if (ret > 0)
+		vq->stats.chains++;
+	return ret;
+}
+
+void vh_ring_unpop(struct vh_vq *vq, unsigned int n, unsigned int slots)
+{
+	vq->last_avail -= n;
+	/* They are read again: what was read ahead does not begin there any more. */
+	vq->heads_n = 0;
+	vq->stats.chains -= n;
+}
+
+int vh_ring_push(struct vh_vq *vq, u16 id, u16 slots, u32 len)
+{
+	int ret;
+
+	if (vq->used_n == VH_BATCH) {
+		ret = vh_ring_flush(vq);
+		if (ret)
+			return ret;
+	}
+	vq->used_batch[vq->used_n].id = cpu_to_le32(id);
+	vq->used_batch[vq->used_n++].len = cpu_to_le32(len);
+	return 0;
+}
+
+int vh_ring_flush(struct vh_vq *vq)
+{
+	if (!vq->used_n)
+		return 0;
+	vq->stats.batches++;
+	return vh_split_flush(vq);
+}
+
+int vh_ring_notify(struct vh_vq *vq)
+{
+	int ret = vh_ring_flush(vq);
+
+	if (ret)
+		return ret;
+	if (vq->signalled_used == vq->last_used)
+		return 0;
+	if (vh_vq_has(vq, VHOST_F_LOG_ALL))
+		vh_log_signal(vq);
+	/* The driver sees the index before we see whether it wants to hear of it. */
+	smp_mb();
+	ret = vh_split_wants_call(vq);
+	if (ret < 0)
+		return ret;
+	vq->signalled_used = vq->last_used;
+	vq->signalled_valid = true;
+	if (ret && vq->call) {
+		vq->stats.calls++;
+		hv_eventfd_signal(vq->call);
+	}
+	return 0;
+}
+
+int vh_ring_kick_off(struct vh_vq *vq)
+{
+	if (vq->kick_off)
+		return 0;
+	vq->kick_off = true;
+	return vh_split_kick_off(vq);
+}
+
+int vh_ring_kick_on(struct vh_vq *vq)
+{
+	vq->kick_off = false;
+	return vh_split_kick_on(vq);
+}
+
+int vh_ring_more(struct vh_vq *vq)
+{
+	return vh_split_more(vq);
+}
+
+/* Whether the worker has nothing better to do. */
+static bool may_spin(struct vh_vq *vq)
+{
+	struct vh_worker *worker;
+	bool busy;
+
+	rcu_read_lock();
+	worker = rcu_dereference(vq->worker);
+	busy = !worker || READ_ONCE(worker->signalled);
+	rcu_read_unlock();
+	return !busy && !need_resched() && !READ_ONCE(vq->wanted);
+}
+
+int vh_ring_spin(struct vh_vq *vq)
+{
+	u64 end;
+	int ret;
+
+	if (!vq->busy_us)
+		return 0;
+	end = ktime_get_ns() + (u64)vq->busy_us * NSEC_PER_USEC;
+	do {
+		ret = vh_ring_more(vq);
+		if (ret)
+			return ret;
+		cpu_relax();
+	} while (may_spin(vq) && ktime_get_ns() < end);
+	return 0;
+}
+
+static int alloc_iov(struct vh_vq *vq)
+{
+	/* A network packet may take buffers of several chains. */
+	unsigned int max = vq->num + VH_IOV_SPARE;
+	struct iovec *iov;
+
+	if (vq->iov && vq->iov_max == max)
+		return 0;
+	iov = kvmalloc_array(max, sizeof(*iov), GFP_KERNEL_ACCOUNT);
+	if (!iov)
+		return -ENOMEM;
+	kvfree(vq->iov);
+	vq->iov = iov;
+	vq->iov_max = max;
+	return 0;
+}
+
+int vh_ring_start(struct vh_vq *vq)
+{
+	int ret = alloc_iov(vq);
+
+	if (ret)
+		return ret;
+	vq->heads_n = 0;
+	vq->used_n = 0;
+	vq->avail_seen = vq->last_avail;
+	vq->signalled_valid = false;
+	vq->kick_off = false;
+	ret = vh_split_start(vq);
+	vq->signalled_used = vq->last_used;
+	return ret;
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Taking buffers from a ring and giving them back, whatever the ring's layout.
+ *
+ * All of it is the worker's, under vh_vq.lock. Everything read from the ring is
+ * hostile and is read once. A negative return means the queue is broken: it has
+ * been stopped and its error eventfd signalled; there is nothing to do but leave.
+ */
+#ifndef VELLUM_VHOST_RING_H
+#define VELLUM_VHOST_RING_H
+
+#include "vq.h"
+
+/**
+ * struct vh_chain - buffers that belong together
+ * @id: what the used ring calls it
+ * @slots: ring entries it takes (packed ring)
+ * @nout: entries of @iov that the device reads, first in @iov
+ * @nin: entries of @iov that the device writes, behind them
+ * @out_len: bytes of the former
+ * @in_len: bytes of the latter
+ * @iov: a part of vh_vq.iov
+ */
+struct vh_chain {
+	u16 id;
+	u16 slots;
+	u16 nout;
+	u16 nin;
+	u32 out_len;
+	u32 in_len;
+	struct iovec *iov;
+};
+
+/*
+ * vh_ring_pop() - takes the next chain; its addresses are put into vh_vq.iov from
+ * entry @first on. 1: there is one, 0: there is none now.
+ */
+int vh_ring_pop(struct vh_vq *vq, struct vh_chain *chain, unsigned int first);
+
+/* Puts the @n chains popped last, of @slots together, back to be popped again. */
+void vh_ring_unpop(struct vh_vq *vq, unsigned int n, unsigned int slots);
+
+/* The device is done with the chain and has written @len bytes; seen after vh_ring_flush(). */
+int vh_ring_push(struct vh_vq *vq, u16 id, u16 slots, u32 len);
+
+/* Shows the driver what was pushed, without interrupting it. */
+int vh_ring_flush(struct vh_vq *vq);
+
+/* Flushes, and interrupts the driver if it wants that. */
+int vh_ring_notify(struct vh_vq *vq);
+
+/* Asks the driver not to kick. A hint: kicks may still come. */
+int vh_ring_kick_off(struct vh_vq *vq);
+
+/* Asks the driver to kick. 1: buffers have been made available meanwhile, go on. */
+int vh_ring_kick_on(struct vh_vq *vq);
+
+/* Buffers are available. */
+int vh_ring_more(struct vh_vq *vq);
+
+/* Waits for buffers as long as the busy-poll timeout of the queue says. 1: they are there. */
+int vh_ring_spin(struct vh_vq *vq);
+
+/* Checks the addresses and finds out where the ring stands. No part of the worker's. */
+int vh_ring_start(struct vh_vq *vq);
+
+/* For the layouts: appends a buffer. @write: the device writes it. 0, or why not. */
+const char *vh_chain_add(struct vh_vq *vq, struct vh_chain *chain, u64 gpa, u32 len, bool write);
+
+#endif /* VELLUM_VHOST_RING_H */

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* One virtqueue: what user space set, and where its processing stands. */
+#ifndef VELLUM_VHOST_VQ_H
+#define VELLUM_VHOST_VQ_H
+
+#include <linux/eventfd.h>
+#include <linux/list.h>
+#include <linux/mutex.h>
+#include <linux/uio.h>
+#include <linux/vhost_types.h>
+
+#include "layout.h"
+#include "poll.h"
+#include "stats.h"
+
+struct vh_dev;
+struct vh_mem;
+struct vh_worker;
+
+/* Descriptors fetched, and used ones given back, at a time. */
+#define VH_BATCH	64
+
+/* The longest queue of the virtio specification. */
+#define VH_NUM_MAX	32768
+
+/* Pieces a chain may fall into beyond its descriptors, where buffers cross memory regions. */
+#define VH_IOV_SPARE	64
+
+/**
+ * struct vh_vq - a virtqueue
+ * @lock: everything below it that is not said to be otherwise. The worker holds
+ *	it for a batch, an ioctl while it changes settings.
+ * @num: size, 0 until it is set
+ * @running: the device processes it
+ * @paused: no new buffers are taken; those taken are finished
+ * @broken: the driver violated the protocol; nothing is processed until the
+ *	queue is started again
+ * @log_used: writes to the used ring are logged at @log_addr
+ * @last_avail: next entry of the available ring to take (packed: next slot)
+ * @avail_seen: the available index when it was last read
+ * @last_used: next entry of the used ring to write (packed: next slot)
+ * @signalled_used: @last_used when the call eventfd was last considered
+ * @heads: what was read ahead of the available ring, from @last_avail on
+ * @used: what is to be written to the used ring, from @last_used on
+ * @iov: of the chain that was popped last
+ * @pending: VH_* events not handled yet; atomic
+ * @worker: RCU; changed under vh_dev.lock
+ * @busy_us: how long the worker looks for more before it sleeps
+ * @wanted: somebody waits for @lock: no busy waiting under it
+ */
+struct vh_vq {
+	struct vh_dev *dev;
+	unsigned int index;
+	struct mutex lock;
+
+	u32 num;
+	bool has_addr;
+	bool running;
+	bool paused;
+	bool broken;
+	bool log_used;
+	bool wanted;
+	u64 log_addr;
+	u64 features;
+	const struct vh_mem *mem;
+	union {
+		struct vh_desc __user *desc;
+		struct vh_packed_desc __user *packed;
+	};
+	struct vh_avail __user *avail;
+	struct vh_used __user *used;
+
+	u16 last_avail;
+	u16 avail_seen;
+	u16 last_used;
+	u16 signalled_used;
+	bool signalled_valid;
+	bool kick_off;
+	bool avail_wrap;
+	bool used_wrap;
+	unsigned int heads_at;
+	unsigned int heads_n;
+	unsigned int used_n;
+	unsigned int mem_hint;
+	__le16 heads[VH_BATCH];
+	struct vh_used_elem used_batch[VH_BATCH];
+	struct iovec *iov;
+	unsigned int iov_max;
+
+	struct file *kick_file;
+	struct vh_poll kick;
+	struct eventfd_ctx *call;
+	struct eventfd_ctx *err;
+	u32 busy_us;
+	struct vh_vq_stats stats;
+
+	unsigned long pending;
+	struct vh_worker __rcu *worker;
+	struct list_head worker_node;
+};
+
+void vh_vq_init(struct vh_vq *vq, struct vh_dev *dev, unsigned int index);
+void vh_vq_reset(struct vh_vq *vq);
+
+/* For who is not the worker: ends its busy waiting. */
+void vh_vq_lock(struct vh_vq *vq);
+void vh_vq_unlock(struct vh_vq *vq);
+
+/* Whether the worker may take buffers from it. */
+static inline bool vh_vq_active(const struct vh_vq *vq)
+{
+	return vq->running && !vq->paused && !vq->broken;
+}
+
+static inline bool vh_vq_has(const struct vh_vq *vq, unsigned int bit)
+{
+	return vq->features & BIT_ULL(bit);
+}
+
+/* Size and addresses are set. */
+static inline bool vh_vq_ready(const struct vh_vq *vq)
+{
+	return vq->num && vq->has_addr;
+}
+
+/* Both with vh_dev.lock and vh_vq.lock held; the queue has a worker. */
+int vh_vq_start(struct vh_vq *vq);
+void vh_vq_stop(struct vh_vq *vq);
+
+/* The driver broke the rules, or the owner's memory is gone: this queue stops. */
+void vh_vq_break(struct vh_vq *vq, const char *why);
+
+/* The ioctls whose argument begins with a queue's index. -ENOIOCTLCMD: not one of them. */
+long vh_vq_ioctl(struct vh_dev *dev, unsigned int ioctl, void __user *arg);
+
+#endif /* VELLUM_VHOST_VQ_H */

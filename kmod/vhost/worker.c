@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Workers: one thread for each queue unless user space arranges them otherwise,
+ * because one thread for all queues is where a device stops to scale.
+ *
+ * An event is a bit in the queue's pending word and wakes the thread only if the
+ * bit was clear, so that a busy queue costs its kicker one atomic operation.
+ */
+#include <linux/cgroup.h>
+#include <linux/kthread.h>
+#include <linux/slab.h>
+#include <linux/xarray.h>
+
+#include "dev.h"
+#include "vq.h"
+#include "worker.h"
+
+/* More threads than this serve nobody; a bound on what one owner can take. */
+#define WORKERS_MAX	128
+
+static void serve(struct vh_vq *vq)
+{
+	unsigned long events = xchg(&vq->pending, 0);
+
+	if (!events)
+		return;
+	mutex_lock(&vq->lock);
+	vq->dev->ops->handle(vq, events);
+	mutex_unlock(&vq->lock);
+}
+
+static void one_pass(struct vh_worker *worker)
+{
+	struct vh_vq *vq;
+
+	mutex_lock(&worker->lock);
+	list_for_each_entry(vq, &worker->queues, worker_node)
+		serve(vq);
+	mutex_unlock(&worker->lock);
+}
+
+static int worker_main(void *arg)
+{
+	struct vh_worker *worker = arg;
+
+	kthread_use_mm(worker->dev->mm);
+	for (;;) {
+		set_current_state(TASK_IDLE);
+		if (kthread_should_stop())
+			break;
+		if (!xchg(&worker->signalled, 0)) {
+			schedule();
+			continue;
+		}
+		__set_current_state(TASK_RUNNING);
+		one_pass(worker);
+		cond_resched();
+	}
+	__set_current_state(TASK_RUNNING);
+	kthread_unuse_mm(worker->dev->mm);
+	return 0;
+}
+
+void vh_vq_signal(struct vh_vq *vq, unsigned long events)
+{
+	struct vh_worker *worker;
+	unsigned long old = READ_ONCE(vq->pending);
+
+	/* The full barrier orders what the event is about before the look at the word. */
+	smp_mb();
+	do {
+		if ((old & events) == events)
+			return;
+	} while (!try_cmpxchg(&vq->pending, &old, old | events));
+	rcu_read_lock();
+	worker = rcu_dereference(vq->worker);
+	if (worker && !xchg(&worker->signalled, 1) && worker->task != current)
+		wake_up_process(worker->task);
+	rcu_read_unlock();
+}
+
+int vh_worker_new(struct vh_dev *dev, struct vh_worker **out)
+{
+	struct vh_worker *worker;
+	int ret;
+
+	lockdep_assert_held(&dev->lock);
+	worker = kzalloc(sizeof(*worker), GFP_KERNEL_ACCOUNT);
+	if (!worker)
+		return -ENOMEM;
+	mutex_init(&worker->lock);
+	INIT_LIST_HEAD(&worker->queues);
+	worker->dev = dev;
+	ret = xa_alloc(&dev->workers, &worker->id, worker, XA_LIMIT(0, WORKERS_MAX - 1),
+		       GFP_KERNEL_ACCOUNT);
+	if (ret)
+		goto free;
+	worker->task = kthread_create(worker_main, worker, "vellum-vhost-%d", current->pid);
+	if (IS_ERR(worker->task)) {
+		ret = PTR_ERR(worker->task);
+		goto erase;
+	}
+	/* What it does is charged to whom it does it for. */
+	ret = cgroup_attach_task_all(current, worker->task);
+	if (ret)
+		goto stop;
+	set_user_nice(worker->task, task_nice(current));
+	wake_up_process(worker->task);
+	*out = worker;
+	return 0;
+stop:
+	kthread_stop(worker->task);
+erase:
+	xa_erase(&dev->workers, worker->id);
+free:
+	kfree(worker);
+	return ret;
+}
+
+/* No signal may be looking at it any more. */
+static void destroy(struct vh_dev *dev, struct vh_worker *worker)
+{
+	xa_erase(&dev->workers, worker->id);
+	kthread_stop(worker->task);
+	kfree(worker);
+}
+
+int vh_worker_free(struct vh_dev *dev, u32 id)
+{
+	struct vh_worker *worker = xa_load(&dev->workers, id);
+
+	lockdep_assert_held(&dev->lock);
+	if (!worker)
+		return -ENODEV;
+	if (!list_empty(&worker->queues))
+		return -EBUSY;
+	synchronize_rcu();
+	destroy(dev, worker);
+	return 0;
+}
+
+static void detach(struct vh_vq *vq)
+{
+	struct vh_worker *worker = rcu_dereference_protected(vq->worker,
+							     lockdep_is_held(&vq->dev->lock));
+
+	if (!worker)
+		return;
+	mutex_lock(&worker->lock);
+	list_del(&vq->worker_node);
+	RCU_INIT_POINTER(vq->worker, NULL);
+	mutex_unlock(&worker->lock);
+}
+
+static void attach(struct vh_vq *vq, struct vh_worker *worker)
+{
+	detach(vq);
+	mutex_lock(&worker->lock);
+	list_add_tail(&vq->worker_node, &worker->queues);
+	rcu_assign_pointer(vq->worker, worker);
+	mutex_unlock(&worker->lock);
+	/* What came meanwhile found no worker to wake. */
+	WRITE_ONCE(vq->pending, 0);
+	vh_vq_signal(vq, VH_KICK | VH_DONE | VH_BACKEND);
+}
+
+void vh_workers_free_all(struct vh_dev *dev)
+{
+	struct vh_worker *worker;
+	unsigned long id;
+	unsigned int i;
+
+	for (i = 0; i < dev->nvqs; i++)
+		detach(dev->vqs[i]);
+	synchronize_rcu();
+	xa_for_each(&dev->workers, id, worker)
+		destroy(dev, worker);
+}
+
+int vh_worker_attach(struct vh_vq *vq, u32 id)
+{
+	struct vh_worker *worker = xa_load(&vq->dev->workers, id);
+
+	lockdep_assert_held(&vq->dev->lock);
+	if (!worker)
+		return -ENODEV;
+	attach(vq, worker);
+	return 0;
+}
+
+/* The id of the queue's worker, which is made if there is none yet. */
+int vh_worker_of(struct vh_vq *vq)
+{
+	struct vh_worker *worker = rcu_dereference_protected(vq->worker,
+							     lockdep_is_held(&vq->dev->lock));
+	int ret;
+
+	if (worker)
+		return worker->id;
+	ret = vh_worker_new(vq->dev, &worker);
+	if (ret)
+		return ret;
+	attach(vq, worker);
+	return worker->id;
+}
