@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Opening and starting the devices under test. */
+#ifndef VELLUM_TEST_DEV_H
+#define VELLUM_TEST_DEV_H
+
+#include <linux/vhost.h>
+#include <linux/vhost_blk.h>
+#include <linux/virtio_blk.h>
+#include <linux/virtio_config.h>
+
+#include "ring.h"
+
+#define NET_DEVICE	"/dev/vellum-vhost-net"
+
+#define BIT64(n)	(1ull << (n))
+#define BASE_FEATURES	(BIT64(VIRTIO_F_VERSION_1) | BIT64(VIRTIO_RING_F_INDIRECT_DESC))
+
+/* Milliseconds in which whatever will happen has happened, on a loaded emulator. */
+#define SOON	5000
+/* Milliseconds after which something is taken not to happen. */
+#define NEVER	150
+
+/* -1, and says why on stderr, if the module or the device is missing. */
+int dev_open(const char *path);
+int dev_mem(int fd, const struct tmem *mem);
+/* Everything about a queue: size, addresses, base 0 and the three eventfds. 0 or -errno. */
+int dev_ring(int fd, unsigned int index, const struct tring *r);
+/* An ioctl with a pair of numbers. 0 or -errno. */
+int dev_pair(int fd, unsigned long ioctl, unsigned int index, unsigned int num);
+/* Any ioctl. Its value, or -errno. */
+int dev_ioctl(int fd, unsigned long ioctl, void *arg);
+
+/* Writes a string to a file of sysfs or configfs. */
+bool put(const char *path, const char *value);
+/* A value in the device's line of counters in debugfs; 0 if there is none. */
+unsigned long long counter(const char *kind, unsigned int queue, const char *name);
+
+/**
+ * struct tblk - a running block device with its queues
+ */
+struct tblk {
+	int fd;
+	int disk;
+	struct tmem mem;
+	unsigned int nrings;
+	struct tring rings[VHOST_BLK_QUEUES_MAX];
+};
+
+/* Opens the device and sets its owner and disk; the ring functions follow. */
+bool tblk_open(struct tblk *b, int disk, uint32_t flags, unsigned int nrings, unsigned int num);
+/* Sets features, memory and queues and runs. 0 or -errno. */
+int tblk_start(struct tblk *b, uint64_t features);
+int tblk_running(struct tblk *b, int on);
+void tblk_close(struct tblk *b);
+
+/* A request in guest memory. */
+struct treq {
+	struct virtio_blk_outhdr *hdr;
+	uint8_t *data;
+	uint32_t len;
+	uint8_t *status;
+	uint16_t head;
+};
+
+/* Makes a request available, with @len bytes of data; does not kick. */
+void tblk_queue(struct tblk *b, unsigned int q, struct treq *req, uint32_t type, uint64_t sector,
+		uint32_t len);
+/* Prepares it without making it available: header, data and status as three buffers. */
+void tblk_prepare(struct tblk *b, struct treq *req, uint32_t type, uint64_t sector, uint32_t len,
+		  struct tbuf bufs[3]);
+/* Does one and waits. The status byte, or -1 if it was not answered. */
+int tblk_do(struct tblk *b, unsigned int q, struct treq *req, uint32_t type, uint64_t sector,
+	    uint32_t len);
+/* Forgets the requests' memory. Nothing may be in flight. */
+void tblk_forget(struct tblk *b);
+
+#endif /* VELLUM_TEST_DEV_H */
