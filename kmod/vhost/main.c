@@ -3,6 +3,7 @@
 #include <linux/module.h>
 
 #include "blk.h"
+#include "net.h"
 #include "stats.h"
 
 #define CREATE_TRACE_POINTS
@@ -15,12 +16,21 @@ static int __init vhost_init(void)
 	vh_stats_init();
 	ret = vh_blk_init();
 	if (ret)
-		vh_stats_exit();
+		goto stats;
+	ret = vh_net_init();
+	if (ret)
+		goto blk;
+	return 0;
+blk:
+	vh_blk_exit();
+stats:
+	vh_stats_exit();
 	return ret;
 }
 
 static void __exit vhost_exit(void)
 {
+	vh_net_exit();
 	vh_blk_exit();
 	vh_stats_exit();
 }

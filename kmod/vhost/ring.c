@@ -121,8 +121,7 @@ int vh_ring_more(struct vh_vq *vq)
 	return vh_split_more(vq);
 }
 
-/* Whether the worker has nothing better to do. */
-static bool may_spin(struct vh_vq *vq)
+bool vh_ring_may_spin(struct vh_vq *vq)
 {
 	struct vh_worker *worker;
 	bool busy;
@@ -147,7 +146,7 @@ int vh_ring_spin(struct vh_vq *vq)
 		if (ret)
 			return ret;
 		cpu_relax();
-	} while (may_spin(vq) && ktime_get_ns() < end);
+	} while (vh_ring_may_spin(vq) && ktime_get_ns() < end);
 	return 0;
 }
 

@@ -52,7 +52,7 @@ int vh_ring_notify(struct vh_vq *vq);
 /* Asks the driver not to kick. A hint: kicks may still come. */
 int vh_ring_kick_off(struct vh_vq *vq);
 
-/* Asks the driver to kick. 1: buffers have been made available meanwhile, go on. */
+/* Asks the driver to kick for what is new. 1: it came meanwhile, go on. */
 int vh_ring_kick_on(struct vh_vq *vq);
 
 /* Buffers are available. */
@@ -60,6 +60,9 @@ int vh_ring_more(struct vh_vq *vq);
 
 /* Waits for buffers as long as the busy-poll timeout of the queue says. 1: they are there. */
 int vh_ring_spin(struct vh_vq *vq);
+
+/* The worker has nothing better to do than to wait busily. */
+bool vh_ring_may_spin(struct vh_vq *vq);
 
 /* Checks the addresses and finds out where the ring stands. No part of the worker's. */
 int vh_ring_start(struct vh_vq *vq);

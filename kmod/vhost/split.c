@@ -294,7 +294,8 @@ static int set_avail_event(struct vh_vq *vq)
 {
 	__le16 __user *event = (__le16 __user *)&vq->used->ring[vq->num];
 
-	if (unlikely(put_user(cpu_to_le16(vq->last_avail), event)))
+	/* Behind all that was seen, of which some may have been put back as too little. */
+	if (unlikely(put_user(cpu_to_le16(vq->avail_seen), event)))
 		return fault(vq);
 	if (unlikely(!log_used(vq, offsetof(struct vh_used, ring[vq->num]), sizeof(*event))))
 		return violation(vq, "the log is not mapped");
@@ -305,12 +306,15 @@ int vh_split_kick_on(struct vh_vq *vq)
 {
 	int ret = vh_vq_has(vq, VIRTIO_RING_F_EVENT_IDX) ? set_avail_event(vq) :
 							   set_used_flags(vq, 0);
+	__le16 idx;
 
 	if (ret)
 		return ret;
-	/* The driver sees the request before we see that there is nothing. */
+	/* The driver sees the request before we see that there is nothing new. */
 	smp_mb();
-	return vh_split_more(vq);
+	if (unlikely(get_user(idx, &vq->avail->idx)))
+		return fault(vq);
+	return le16_to_cpu(idx) != vq->avail_seen;
 }
 
 int vh_split_more(struct vh_vq *vq)

@@ -1,0 +1,420 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Guards the network device on a tap and on a packet socket: frames both ways unharmed, in order and by the batch,
+ * headers added and stripped, buffers merged, a backend that is taken away and comes back, too small buffers.
+ */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <linux/if_tun.h>
+#include <linux/virtio_net.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "kselftest_harness.h"
+#include "dev.h"
+
+enum { RX, TX };
+
+#define NUM		64
+#define HDR		sizeof(struct virtio_net_hdr_mrg_rxbuf)
+#define OUR_PROTO	0x88b5	/* for local experiments */
+#define MEM_SIZE	(16 << 20)
+
+FIXTURE(net) {
+	int fd;
+	int tap;
+	int packet;
+	int backend;
+	int host;	/* the other side: a packet socket on the tap, or the tap itself */
+	struct tmem mem;
+	struct tring r[2];
+};
+
+FIXTURE_VARIANT(net) {
+	bool tap;
+	uint64_t features;
+};
+
+FIXTURE_VARIANT_ADD(net, tap) { true, BIT64(VIRTIO_NET_F_MRG_RXBUF) };
+FIXTURE_VARIANT_ADD(net, tap_event_idx) {
+	true, BIT64(VIRTIO_NET_F_MRG_RXBUF) | BIT64(VIRTIO_RING_F_EVENT_IDX)
+};
+FIXTURE_VARIANT_ADD(net, tap_our_header) {
+	true, BIT64(VIRTIO_NET_F_MRG_RXBUF) | BIT64(VHOST_NET_F_VIRTIO_NET_HDR)
+};
+FIXTURE_VARIANT_ADD(net, tap_not_merged) { true, 0 };
+FIXTURE_VARIANT_ADD(net, packet) {
+	false, BIT64(VIRTIO_NET_F_MRG_RXBUF) | BIT64(VHOST_NET_F_VIRTIO_NET_HDR)
+};
+
+static int open_tap(const char *name, bool vnet_hdr)
+{
+	struct ifreq ifr = { .ifr_flags = IFF_TAP | IFF_NO_PI | (vnet_hdr ? IFF_VNET_HDR : 0) };
+	int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK), size = HDR;
+
+	strcpy(ifr.ifr_name, name);
+	if (fd < 0 || ioctl(fd, TUNSETIFF, &ifr))
+		return -1;
+	if (vnet_hdr && ioctl(fd, TUNSETVNETHDRSZ, &size))
+		return -1;
+	return fd;
+}
+
+static int packet_socket(const char *name)
+{
+	struct sockaddr_ll ll = { .sll_family = AF_PACKET, .sll_protocol = htons(OUR_PROTO) };
+	int fd = socket(AF_PACKET, SOCK_RAW, htons(OUR_PROTO));
+
+	ll.sll_ifindex = if_nametoindex(name);
+	if (fd < 0 || bind(fd, (struct sockaddr *)&ll, sizeof(ll)))
+		return -1;
+	return fd;
+}
+
+static int set_backend(int fd, unsigned int index, int backend)
+{
+	return dev_pair(fd, VHOST_NET_SET_BACKEND, index, backend);
+}
+
+FIXTURE_SETUP(net)
+{
+	uint64_t features = BASE_FEATURES | variant->features;
+	bool ours = variant->features & BIT64(VHOST_NET_F_VIRTIO_NET_HDR);
+	unsigned int i;
+
+	self->fd = dev_open(NET_DEVICE);
+	ASSERT_LE(0, self->fd);
+	/* No frames but ours. */
+	put("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1");
+	self->tap = open_tap("vt0", variant->tap && !ours);
+	ASSERT_LE(0, self->tap);
+	ASSERT_EQ(0, system("ip link set vt0 up"));
+	self->packet = packet_socket("vt0");
+	ASSERT_LE(0, self->packet);
+	self->backend = variant->tap ? self->tap : self->packet;
+	self->host = variant->tap ? self->packet : self->tap;
+	tmem_init(&self->mem, MEM_SIZE);
+	ASSERT_EQ(0, dev_ioctl(self->fd, VHOST_SET_OWNER, NULL));
+	ASSERT_EQ(0, dev_ioctl(self->fd, VHOST_SET_FEATURES, &features));
+	ASSERT_EQ(0, dev_mem(self->fd, &self->mem));
+	for (i = 0; i < 2; i++) {
+		tring_init(&self->r[i], &self->mem, NUM);
+		ASSERT_EQ(0, dev_ring(self->fd, i, &self->r[i]));
+		ASSERT_EQ(0, set_backend(self->fd, i, self->backend));
+	}
+}
+
+FIXTURE_TEARDOWN(net)
+{
+	close(self->fd);
+	close(self->tap);
+	close(self->packet);
+	if (!self->mem.base)
+		return;
+	tring_destroy(&self->r[RX]);
+	tring_destroy(&self->r[TX]);
+	tmem_destroy(&self->mem);
+}
+
+static void frame(uint8_t *p, size_t len, unsigned int seed)
+{
+	size_t i;
+
+	memset(p, 0xff, ETH_ALEN);
+	memcpy(p + ETH_ALEN, "\x02\0\0\0\0\1", ETH_ALEN);
+	p[12] = OUR_PROTO >> 8;
+	p[13] = OUR_PROTO & 0xff;
+	for (i = ETH_HLEN; i < len; i++)
+		p[i] = seed * 13 + i;
+}
+
+static bool same_frame(const uint8_t *p, size_t len, unsigned int seed)
+{
+	uint8_t want[2048];
+
+	frame(want, len, seed);
+	return !memcmp(p, want, len);
+}
+
+static void send_frame(struct tmem *mem, struct tring *r, size_t len, unsigned int seed)
+{
+	uint8_t *p = tmem_alloc(mem, HDR + len, 16);
+	struct tbuf buf = { tmem_gpa(mem, p), HDR + len, false };
+
+	frame(p + HDR, len, seed);
+	tring_avail(r, tring_chain(r, &buf, 1));
+}
+
+/* The length of the next frame on the host side, or -1. */
+static int host_receive(int fd, uint8_t *p, size_t size, int ms)
+{
+	struct pollfd f = { .fd = fd, .events = POLLIN };
+
+	return poll(&f, 1, ms) == 1 ? read(fd, p, size) : -1;
+}
+
+static uint8_t *offer(struct tmem *mem, struct tring *r, size_t len)
+{
+	uint8_t *p = tmem_alloc(mem, len, 16);
+	struct tbuf buf = { tmem_gpa(mem, p), len, true };
+
+	tring_avail(r, tring_chain(r, &buf, 1));
+	return p;
+}
+
+static bool host_send(int fd, size_t len, unsigned int seed)
+{
+	uint8_t p[2048];
+
+	frame(p, len, seed);
+	return write(fd, p, len) == (ssize_t)len;
+}
+
+TEST_F(net, transmit)
+{
+	static const unsigned int sizes[] = { 60, 61, 700, 1514 };
+	struct vring_used_elem used;
+	uint8_t p[2048];
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		send_frame(&self->mem, &self->r[TX], sizes[i], i);
+		tring_kick(&self->r[TX]);
+		ASSERT_TRUE(tring_used(&self->r[TX], &used, SOON));
+		EXPECT_EQ(0, used.len);
+		ASSERT_EQ(sizes[i], host_receive(self->host, p, sizeof(p), SOON));
+		EXPECT_TRUE(same_frame(p, sizes[i], i));
+	}
+}
+
+TEST_F(net, transmit_by_the_batch)
+{
+	struct vring_used_elem used;
+	uint8_t p[2048];
+	unsigned int i;
+
+	for (i = 0; i < NUM; i++)
+		send_frame(&self->mem, &self->r[TX], 100 + i, i);
+	tring_kick(&self->r[TX]);
+	for (i = 0; i < NUM; i++) {
+		ASSERT_TRUE(tring_used(&self->r[TX], &used, SOON));
+		EXPECT_EQ(i, used.id);
+		ASSERT_EQ(100 + i, host_receive(self->host, p, sizeof(p), SOON));
+		EXPECT_TRUE(same_frame(p, 100 + i, i));
+	}
+	EXPECT_EQ(NUM, counter("net", TX, "chains"));
+	EXPECT_GE(NUM, counter("net", TX, "batches"));
+}
+
+/* A frame in pieces, the header cut anywhere. */
+TEST_F(net, transmit_split_at_every_byte)
+{
+	struct vring_used_elem used;
+	uint8_t p[2048];
+	unsigned int at;
+
+	for (at = 1; at < HDR + 16; at++) {
+		uint8_t *q = tmem_alloc(&self->mem, HDR + 200, 16);
+		struct tbuf buf[2] = {
+			{ tmem_gpa(&self->mem, q), at, false },
+			{ tmem_gpa(&self->mem, q) + at, HDR + 200 - at, false },
+		};
+
+		frame(q + HDR, 200, at);
+		tring_avail(&self->r[TX], tring_chain(&self->r[TX], buf, 2));
+		tring_kick(&self->r[TX]);
+		ASSERT_TRUE(tring_used(&self->r[TX], &used, SOON));
+		ASSERT_EQ(200, host_receive(self->host, p, sizeof(p), SOON));
+		EXPECT_TRUE(same_frame(p, 200, at));
+	}
+}
+
+static unsigned int count_of(const uint8_t *p)
+{
+	return ((const struct virtio_net_hdr_mrg_rxbuf *)p)->num_buffers;
+}
+
+TEST_F(net, receive)
+{
+	struct vring_used_elem used;
+	unsigned int i;
+
+	for (i = 0; i < 200; i++) {
+		uint8_t *p = offer(&self->mem, &self->r[RX], 2048);
+		size_t len = 60 + i * 7;
+
+		memset(p, 0xaa, HDR);
+		tring_kick(&self->r[RX]);
+		ASSERT_TRUE(host_send(self->host, len, i));
+		ASSERT_TRUE(tring_used(&self->r[RX], &used, SOON));
+		ASSERT_EQ(HDR + len, used.len);
+		EXPECT_EQ(1, count_of(p));
+		EXPECT_EQ(0, ((struct virtio_net_hdr *)p)->gso_type);
+		EXPECT_TRUE(same_frame(p + HDR, len, i));
+	}
+	EXPECT_TRUE(tevent(self->r[RX].call, SOON));
+}
+
+TEST_F(net, receive_later)
+{
+	struct vring_used_elem used;
+	uint8_t *p;
+
+	/* Packets wait for buffers... */
+	ASSERT_TRUE(host_send(self->host, 300, 1));
+	EXPECT_FALSE(tring_used(&self->r[RX], &used, NEVER));
+	p = offer(&self->mem, &self->r[RX], 2048);
+	tring_kick(&self->r[RX]);
+	ASSERT_TRUE(tring_used(&self->r[RX], &used, SOON));
+	EXPECT_TRUE(same_frame(p + HDR, 300, 1));
+	/* ...and buffers for packets. */
+	p = offer(&self->mem, &self->r[RX], 2048);
+	tring_kick(&self->r[RX]);
+	EXPECT_FALSE(tring_used(&self->r[RX], &used, NEVER));
+	ASSERT_TRUE(host_send(self->host, 400, 2));
+	ASSERT_TRUE(tring_used(&self->r[RX], &used, SOON));
+	EXPECT_TRUE(same_frame(p + HDR, 400, 2));
+}
+
+TEST_F(net, receive_merged)
+{
+	bool merged = variant->features & BIT64(VIRTIO_NET_F_MRG_RXBUF);
+	struct vring_used_elem used;
+	uint8_t *p[4], all[2048];
+	unsigned int i;
+
+	/* 1000 bytes with their header into buffers of 300. */
+	for (i = 0; i < 3; i++)
+		p[i] = offer(&self->mem, &self->r[RX], 300);
+	tring_kick(&self->r[RX]);
+	ASSERT_TRUE(host_send(self->host, 1000, 3));
+	/* Too few: nothing is used until there is one more. */
+	EXPECT_FALSE(tring_used(&self->r[RX], &used, NEVER));
+	p[3] = offer(&self->mem, &self->r[RX], 300);
+	tring_kick(&self->r[RX]);
+	if (!merged) {
+		/* Dropped, and the buffers serve what fits. */
+		EXPECT_FALSE(tring_used(&self->r[RX], &used, NEVER));
+		ASSERT_TRUE(host_send(self->host, 100, 4));
+		ASSERT_TRUE(tring_used(&self->r[RX], &used, SOON));
+		EXPECT_TRUE(same_frame(p[0] + HDR, 100, 4));
+		return;
+	}
+	for (i = 0; i < 4; i++) {
+		ASSERT_TRUE(tring_used(&self->r[RX], &used, SOON));
+		EXPECT_EQ(i < 3 ? 300 : 1000 + HDR - 900, used.len);
+		memcpy(all + i * 300, p[i], used.len);
+	}
+	EXPECT_EQ(4, count_of(all));
+	EXPECT_TRUE(same_frame(all + HDR, 1000, 3));
+}
+
+TEST_F(net, backend_goes_and_comes)
+{
+	struct vhost_vring_state s = { .index = TX };
+	struct vring_used_elem used;
+	uint8_t p[2048];
+	int i;
+
+	for (i = 0; i < 3; i++) {
+		send_frame(&self->mem, &self->r[TX], 100, i);
+		tring_kick(&self->r[TX]);
+		ASSERT_TRUE(tring_used(&self->r[TX], &used, SOON));
+		ASSERT_EQ(100, host_receive(self->host, p, sizeof(p), SOON));
+		ASSERT_EQ(0, set_backend(self->fd, TX, -1));
+		ASSERT_EQ(0, dev_ioctl(self->fd, VHOST_GET_VRING_BASE, &s));
+		EXPECT_EQ(i + 1, s.num);
+		ASSERT_EQ(0, set_backend(self->fd, TX, self->backend));
+	}
+}
+
+TEST_F(net, wrong_backends)
+{
+	int sock = socket(AF_INET, SOCK_DGRAM, 0), null = open("/dev/null", O_RDWR);
+	struct vring_used_elem used;
+
+	EXPECT_EQ(-ESOCKTNOSUPPORT, set_backend(self->fd, TX, sock));
+	EXPECT_EQ(-ENOTSOCK, set_backend(self->fd, TX, null));
+	EXPECT_EQ(-EBADF, set_backend(self->fd, TX, 999));
+	EXPECT_EQ(-ENOBUFS, set_backend(self->fd, 2, self->backend));
+	/* The one it had goes on. */
+	send_frame(&self->mem, &self->r[TX], 100, 1);
+	tring_kick(&self->r[TX]);
+	EXPECT_TRUE(tring_used(&self->r[TX], &used, SOON));
+	close(sock);
+	close(null);
+}
+
+/* Half a transmit buffer, a buffer to write: this queue stops, the other goes on. */
+TEST_F(net, bad_frames)
+{
+	uint8_t *p = tmem_alloc(&self->mem, 2048, 16);
+	struct tbuf buf[2] = {
+		{ tmem_gpa(&self->mem, p), HDR - 1, false },
+		{ tmem_gpa(&self->mem, p), 100, true },
+	};
+	struct vring_used_elem used;
+
+	tring_avail(&self->r[TX], tring_chain(&self->r[TX], buf, 1));
+	tring_kick(&self->r[TX]);
+	EXPECT_TRUE(tevent(self->r[TX].err, SOON));
+	EXPECT_FALSE(tring_used(&self->r[TX], &used, 0));
+	offer(&self->mem, &self->r[RX], 2048);
+	tring_kick(&self->r[RX]);
+	ASSERT_TRUE(host_send(self->host, 300, 1));
+	ASSERT_TRUE(tring_used(&self->r[RX], &used, SOON));
+	/* And a receive buffer that is to read. */
+	buf[0].len = 100;
+	tring_avail(&self->r[RX], tring_chain(&self->r[RX], buf, 2));
+	tring_kick(&self->r[RX]);
+	ASSERT_TRUE(host_send(self->host, 300, 1));
+	EXPECT_TRUE(tevent(self->r[RX].err, SOON));
+}
+
+TEST_F(net, interface_down_and_up)
+{
+	struct vring_used_elem used;
+	uint8_t p[2048];
+
+	if (!variant->tap)
+		SKIP(return, "for taps");
+	ASSERT_EQ(0, system("ip link set vt0 down"));
+	send_frame(&self->mem, &self->r[TX], 100, 1);
+	tring_kick(&self->r[TX]);
+	EXPECT_TRUE(tring_used(&self->r[TX], &used, SOON));
+	ASSERT_EQ(0, system("ip link set vt0 up"));
+	while (host_receive(self->host, p, sizeof(p), NEVER) >= 0 || errno == ENETDOWN)
+		errno = 0;
+	send_frame(&self->mem, &self->r[TX], 100, 2);
+	tring_kick(&self->r[TX]);
+	ASSERT_TRUE(tring_used(&self->r[TX], &used, SOON));
+	ASSERT_EQ(100, host_receive(self->host, p, sizeof(p), SOON));
+	EXPECT_TRUE(same_frame(p, 100, 2));
+}
+
+TEST_F(net, busy_polling)
+{
+	struct vring_used_elem used;
+	unsigned int i;
+
+	ASSERT_EQ(0, dev_pair(self->fd, VHOST_SET_VRING_BUSYLOOP_TIMEOUT, RX, 50000));
+	ASSERT_EQ(0, dev_pair(self->fd, VHOST_SET_VRING_BUSYLOOP_TIMEOUT, TX, 50000));
+	for (i = 0; i < 10; i++) {
+		offer(&self->mem, &self->r[RX], 2048);
+		tring_kick(&self->r[RX]);
+		ASSERT_TRUE(host_send(self->host, 300, i));
+		ASSERT_TRUE(tring_used(&self->r[RX], &used, SOON));
+		send_frame(&self->mem, &self->r[TX], 100, i);
+		tring_kick(&self->r[TX]);
+		ASSERT_TRUE(tring_used(&self->r[TX], &used, SOON));
+	}
+}
+
+TEST_HARNESS_MAIN
