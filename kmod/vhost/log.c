@@ -24,7 +24,7 @@ bool vh_log_covers(unsigned long base, u64 gpa_end)
 {
 	u64 words = DIV_ROUND_UP_ULL(gpa_end, (u64)VHOST_PAGE_SIZE * WORD_BITS);
 
-	return access_ok((void __user *)base, words * WORD_BYTES);
+	return vh_user_range(base, words * WORD_BYTES);
 }
 
 static long set_base(struct vh_dev *dev, void __user *arg)
@@ -94,6 +94,9 @@ int vh_log_gpa(struct vh_vq *vq, u64 gpa, u64 len)
 
 	if (!len || !log->set)
 		return 0;
+	/* The used ring's place in the log is what user space says, and nothing checked it. */
+	if (gpa + len < gpa || !vh_log_covers(log->base, gpa + len))
+		return -EFAULT;
 	return set_bits(log, gpa / VHOST_PAGE_SIZE, (gpa + len - 1) / VHOST_PAGE_SIZE);
 }
 

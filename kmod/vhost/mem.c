@@ -30,8 +30,7 @@ static int take_region(struct vh_region *to, const struct vhost_memory_region *f
 		return -EINVAL;
 	if (!from->memory_size || from->guest_phys_addr + from->memory_size < from->guest_phys_addr)
 		return -EINVAL;
-	if (from->userspace_addr != (unsigned long)from->userspace_addr ||
-	    !access_ok((void __user *)(unsigned long)from->userspace_addr, from->memory_size))
+	if (!vh_user_range(from->userspace_addr, from->memory_size))
 		return -EFAULT;
 	to->gpa = from->guest_phys_addr;
 	to->size = from->memory_size;

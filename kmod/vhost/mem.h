@@ -3,6 +3,7 @@
 #ifndef VELLUM_VHOST_MEM_H
 #define VELLUM_VHOST_MEM_H
 
+#include <linux/sched.h>
 #include <linux/types.h>
 #include <linux/uio.h>
 
@@ -29,6 +30,16 @@ struct vh_mem {
 	unsigned int n;
 	struct vh_region r[];
 };
+
+/*
+ * The range lies in the user half. access_ok() is not enough where nothing has been
+ * accessed yet: it lets addresses pass that are not canonical, and those are worth
+ * a warning to the kernel when they are used.
+ */
+static inline bool vh_user_range(unsigned long addr, u64 size)
+{
+	return addr <= TASK_SIZE_MAX && size <= TASK_SIZE_MAX - addr;
+}
 
 /* VHOST_SET_MEM_TABLE */
 long vh_mem_set(struct vh_dev *dev, void __user *arg);

@@ -332,8 +332,9 @@ int vh_split_start(struct vh_vq *vq)
 
 	if (!is_power_of_2(vq->num))
 		return -EINVAL;
-	if (!access_ok(vq->desc, vq->num * sizeof(*vq->desc)) || !access_ok(vq->avail, avail) ||
-	    !access_ok(vq->used, used) || get_user(idx, &vq->used->idx))
+	if (!vh_user_range((unsigned long)vq->desc, vq->num * sizeof(*vq->desc)) ||
+	    !vh_user_range((unsigned long)vq->avail, avail) ||
+	    !vh_user_range((unsigned long)vq->used, used) || get_user(idx, &vq->used->idx))
 		return -EFAULT;
 	vq->last_used = le16_to_cpu(idx);
 	return 0;

@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Guards, on null_blk: what the driver flushed, or wrote through, survives the disk losing its power with its cache, and
+ * what it did not flush need not; errors of the disk are errors of requests; slow requests complete out of the way of
+ * others; the owner is killed with requests in flight and nothing is left.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "kselftest_harness.h"
+#include "dev.h"
+
+#define NUM	64
+#define DIR	"/sys/kernel/config/nullb/vt"
+#define FEATURES	(BASE_FEATURES | BIT64(VIRTIO_BLK_F_FLUSH))
+
+static bool attr(const char *name, const char *value)
+{
+	char path[200];
+
+	snprintf(path, sizeof(path), DIR "/%s", name);
+	return put(path, value);
+}
+
+/* A disk whose data is kept, with attributes NAME, VALUE, NULL. */
+static bool make(const char *const *attrs)
+{
+	if (system("modprobe null_blk nr_devices=0 2>/dev/null || exit 1;"
+		   "mount -t configfs configfs /sys/kernel/config 2>/dev/null || true"))
+		return false;
+	if (mkdir(DIR, 0755) || !attr("size", "64") || !attr("memory_backed", "1") ||
+	    !attr("blocksize", "512"))
+		return false;
+	for (; *attrs; attrs += 2)
+		if (!attr(attrs[0], attrs[1]))
+			return false;
+	return attr("power", "1");
+}
+
+static int open_disk(void)
+{
+	char path[40], index[20] = "";
+	FILE *f = fopen(DIR "/index", "r");
+	int tries, fd = -1;
+
+	if (!f || !fgets(index, sizeof(index), f))
+		return -1;
+	fclose(f);
+	snprintf(path, sizeof(path), "/dev/nullb%d", atoi(index));
+	for (tries = 0; fd < 0 && tries < 100; tries++) {
+		fd = open(path, O_RDWR);
+		/* named after the directory in newer kernels */
+		if (fd < 0)
+			fd = open("/dev/vt", O_RDWR);
+		if (fd < 0)
+			usleep(20000);
+	}
+	return fd;
+}
+
+static void unmake(void)
+{
+	attr("power", "0");
+	rmdir(DIR);
+}
+
+FIXTURE(null) {
+	struct tblk b;
+	int disk;
+};
+
+FIXTURE_SETUP(null)
+{
+	self->disk = -1;
+	unmake();
+}
+
+FIXTURE_TEARDOWN(null)
+{
+	if (self->disk >= 0)
+		close(self->disk);
+	unmake();
+}
+
+static int write_byte(struct tblk *b, uint64_t sector, uint8_t byte)
+{
+	struct treq req = {};
+	struct tbuf bufs[3];
+
+	tblk_prepare(b, &req, VIRTIO_BLK_T_OUT, sector, 4096, bufs);
+	memset(req.data, byte, 4096);
+	return tblk_do(b, 0, &req, VIRTIO_BLK_T_OUT, sector, 4096);
+}
+
+static int read_byte(int fd, uint64_t sector)
+{
+	static uint8_t buf[4096] __attribute__((aligned(4096)));
+
+	return pread(fd, buf, sizeof(buf), sector * 512) == sizeof(buf) ? buf[100] : -1;
+}
+
+static const char *const cached[] = { "cache_size", "8", NULL };
+
+/* Only the disk's own cache is lost, so the page cache must not be what answers. */
+static int power_fails(int disk)
+{
+	close(disk);
+	attr("power", "0");
+	attr("power", "1");
+	return open_disk();
+}
+
+TEST_F(null, flushed_data_survives)
+{
+	struct treq flush = {};
+	unsigned int i;
+
+	if (!make(cached))
+		SKIP(return, "no null_blk with a cache in this kernel");
+	self->disk = open_disk();
+	ASSERT_LE(0, self->disk);
+	ASSERT_TRUE(tblk_open(&self->b, self->disk, 0, 1, NUM));
+	ASSERT_EQ(0, tblk_start(&self->b, FEATURES));
+	for (i = 0; i < 20; i++)
+		ASSERT_EQ(VIRTIO_BLK_S_OK, write_byte(&self->b, i * 8, 100 + i));
+	ASSERT_EQ(VIRTIO_BLK_S_OK, tblk_do(&self->b, 0, &flush, VIRTIO_BLK_T_FLUSH, 0, 0));
+	for (i = 20; i < 40; i++)
+		ASSERT_EQ(VIRTIO_BLK_S_OK, write_byte(&self->b, i * 8, 100 + i));
+	tblk_close(&self->b);
+	self->disk = power_fails(self->disk);
+	ASSERT_LE(0, self->disk);
+	for (i = 0; i < 20; i++)
+		EXPECT_EQ(100 + i, read_byte(self->disk, i * 8));
+	/* and the test can fail: what was not flushed is gone */
+	for (i = 20; i < 40; i++)
+		EXPECT_EQ(0, read_byte(self->disk, i * 8));
+}
+
+/* A driver that knows no flush is never told of a write that is not stable. */
+TEST_F(null, written_through_data_survives)
+{
+	unsigned int i;
+
+	if (!make(cached))
+		SKIP(return, "no null_blk with a cache in this kernel");
+	self->disk = open_disk();
+	ASSERT_LE(0, self->disk);
+	ASSERT_TRUE(tblk_open(&self->b, self->disk, 0, 1, NUM));
+	ASSERT_EQ(0, tblk_start(&self->b, BASE_FEATURES));
+	for (i = 0; i < 20; i++)
+		ASSERT_EQ(VIRTIO_BLK_S_OK, write_byte(&self->b, i * 8, 100 + i));
+	tblk_close(&self->b);
+	self->disk = power_fails(self->disk);
+	ASSERT_LE(0, self->disk);
+	for (i = 0; i < 20; i++)
+		EXPECT_EQ(100 + i, read_byte(self->disk, i * 8));
+}
+
+TEST_F(null, buffered_data_is_flushed)
+{
+	struct treq flush = {};
+
+	if (!make(cached))
+		SKIP(return, "no null_blk with a cache in this kernel");
+	self->disk = open_disk();
+	ASSERT_LE(0, self->disk);
+	ASSERT_TRUE(tblk_open(&self->b, self->disk, VHOST_BLK_F_BUFFERED, 1, NUM));
+	ASSERT_EQ(0, tblk_start(&self->b, FEATURES));
+	ASSERT_EQ(VIRTIO_BLK_S_OK, write_byte(&self->b, 0, 77));
+	ASSERT_EQ(VIRTIO_BLK_S_OK, tblk_do(&self->b, 0, &flush, VIRTIO_BLK_T_FLUSH, 0, 0));
+	tblk_close(&self->b);
+	self->disk = power_fails(self->disk);
+	EXPECT_EQ(77, read_byte(self->disk, 0));
+}
+
+TEST_F(null, disk_errors)
+{
+	static const char *const bad[] = { "badblocks", "+100-200", NULL };
+
+	if (!make(bad))
+		SKIP(return, "no null_blk in this kernel");
+	self->disk = open_disk();
+	ASSERT_LE(0, self->disk);
+	ASSERT_TRUE(tblk_open(&self->b, self->disk, 0, 1, NUM));
+	ASSERT_EQ(0, tblk_start(&self->b, FEATURES));
+	EXPECT_EQ(VIRTIO_BLK_S_OK, write_byte(&self->b, 0, 1));
+	EXPECT_EQ(VIRTIO_BLK_S_IOERR, write_byte(&self->b, 128, 1));
+	EXPECT_EQ(VIRTIO_BLK_S_IOERR,
+		  tblk_do(&self->b, 0, &(struct treq) {}, VIRTIO_BLK_T_IN, 128, 4096));
+	EXPECT_EQ(VIRTIO_BLK_S_OK, write_byte(&self->b, 1024, 1));
+	EXPECT_FALSE(tevent(self->b.rings[0].err, 0));
+	EXPECT_EQ(2, counter("blk", 0, "errors"));
+	tblk_close(&self->b);
+}
+
+/* Requests take 30 ms each. */
+static const char *const slow[] = { "irqmode", "2", "completion_nsec", "30000000", NULL };
+
+static void start_slow(struct tblk *b, int disk)
+{
+	static struct treq req[NUM / 4];
+	unsigned int q, i;
+
+	if (!tblk_open(b, disk, 0, 2, NUM) ||
+	    tblk_start(b, FEATURES | BIT64(VIRTIO_BLK_F_MQ)))
+		exit(1);
+	for (q = 0; q < 2; q++) {
+		for (i = 0; i < NUM / 4; i++)
+			tblk_queue(b, q, &req[i], i % 2 ? VIRTIO_BLK_T_IN : VIRTIO_BLK_T_OUT,
+				   i * 8, 4096);
+		tring_kick(&b->rings[q]);
+	}
+}
+
+TEST_F(null, stop_waits_for_requests)
+{
+	unsigned int q, i;
+
+	if (!make(slow))
+		SKIP(return, "no null_blk in this kernel");
+	self->disk = open_disk();
+	ASSERT_LE(0, self->disk);
+	for (i = 0; i < 10; i++) {
+		start_slow(&self->b, self->disk);
+		ASSERT_EQ(0, tblk_running(&self->b, 0));
+		/* what was taken has been given back, and nothing comes any more */
+		for (q = 0; q < 2; q++) {
+			struct vhost_vring_state s = { .index = q };
+
+			ASSERT_EQ(0, dev_ioctl(self->b.fd, VHOST_GET_VRING_BASE, &s));
+			EXPECT_EQ(s.num, self->b.rings[q].vr.used->idx);
+		}
+		tblk_close(&self->b);
+	}
+}
+
+TEST_F(null, owner_killed_with_requests_in_flight)
+{
+	unsigned int i;
+	int status;
+	pid_t pid;
+
+	if (!make(slow))
+		SKIP(return, "no null_blk in this kernel");
+	self->disk = open_disk();
+	ASSERT_LE(0, self->disk);
+	for (i = 0; i < 20; i++) {
+		pid = fork();
+		if (!pid) {
+			start_slow(&self->b, self->disk);
+			pause();
+		}
+		usleep(i * 7000);
+		kill(pid, SIGKILL);
+		ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	}
+	/* Every worker is gone with its owner. */
+	EXPECT_NE(0, system("grep -l '^vellum-vhost-[0-9]' /proc/[0-9]*/comm >/dev/null 2>&1"));
+}
+
+TEST_F(null, memory_replaced_with_requests_in_flight)
+{
+	unsigned int i;
+
+	if (!make(slow))
+		SKIP(return, "no null_blk in this kernel");
+	self->disk = open_disk();
+	ASSERT_LE(0, self->disk);
+	start_slow(&self->b, self->disk);
+	/* When it returns, nothing uses the memory that the old table had. */
+	for (i = 0; i < 5; i++)
+		ASSERT_EQ(0, dev_mem(self->b.fd, &self->b.mem));
+	tblk_close(&self->b);
+}
+
+TEST_HARNESS_MAIN
