@@ -63,7 +63,7 @@ fault:
 }
 
 /* How many entries of the available ring wait to be taken. */
-static int available(struct vh_vq *vq)
+static int ready_entries(struct vh_vq *vq)
 {
 	u16 ready = vq->avail_seen - vq->last_avail;
 	__le16 idx;
@@ -87,7 +87,7 @@ static int available(struct vh_vq *vq)
 static int fetch_heads(struct vh_vq *vq)
 {
 	unsigned int n, first;
-	int ready = available(vq);
+	int ready = ready_entries(vq);
 
 	if (ready <= 0)
 		return ready;
@@ -319,7 +319,7 @@ int vh_split_kick_on(struct vh_vq *vq)
 
 int vh_split_more(struct vh_vq *vq)
 {
-	int ready = available(vq);
+	int ready = ready_entries(vq);
 
 	return ready < 0 ? ready : ready > 0;
 }

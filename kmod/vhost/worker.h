@@ -30,7 +30,7 @@ enum vh_event {
 struct vh_worker {
 	struct task_struct *task;
 	unsigned int signalled;
-	struct mutex lock;
+	struct mutex lock; /* see above */
 	struct list_head queues;
 	u32 id;
 	struct vh_dev *dev;

@@ -28,9 +28,9 @@
 #define VHOST_BLK_SERIAL_SIZE	20
 
 /* The disk refuses writes, whatever the file allows: VIRTIO_BLK_F_RO. */
-#define VHOST_BLK_F_READ_ONLY	(1U << 0)
+#define VHOST_BLK_F_READ_ONLY	0x1
 /* Goes through the page cache even where direct I/O is possible. */
-#define VHOST_BLK_F_BUFFERED	(1U << 1)
+#define VHOST_BLK_F_BUFFERED	0x2
 
 /**
  * struct vhost_blk_backend - the disk behind the queues
