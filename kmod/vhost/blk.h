@@ -42,7 +42,7 @@ struct blk_disk {
 	u16 queue_size;
 	u8 serial[VHOST_BLK_SERIAL_SIZE];
 	u64 capacity;
-	spinlock_t lock; /* see above */
+	spinlock_t lock; /* @capacity, @call */
 	struct eventfd_ctx *call;
 	struct delayed_work watch;
 };

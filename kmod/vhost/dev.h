@@ -61,7 +61,7 @@ struct vh_dev_ops {
  */
 struct vh_dev {
 	const struct vh_dev_ops *ops;
-	struct mutex lock; /* see above */
+	struct mutex lock; /* every ioctl */
 	struct mm_struct *mm;
 	struct vh_vq **vqs;
 	unsigned int nvqs;

@@ -205,7 +205,7 @@ static bool has_packet(struct net_vq *nq)
 {
 	if (!nq->rx.ring)
 		return !skb_queue_empty_lockless(&nq->sock->sk->sk_receive_queue);
-	return nq->rx.at != nq->rx.n || !__ptr_ring_empty(nq->rx.ring);
+	return nq->rx.at != nq->rx.n || !ptr_ring_empty(nq->rx.ring);
 }
 
 /* Waits for a packet as long as the busy-poll timeout says. */

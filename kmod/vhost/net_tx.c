@@ -97,6 +97,7 @@ static bool copy_packet(struct net_vq *nq, struct vh_chain *chain)
 		.data = room + head,
 		.data_end = room + head + len,
 	};
+	nq->vq.stats.bytes += len;
 	get_page(nq->tx.frag.page);
 	nq->tx.frag.offset += size;
 	nq->tx.ids[nq->tx.n] = chain->id;
@@ -116,6 +117,7 @@ static int send_one(struct net_vq *nq, struct vh_chain *chain)
 	ret = nq->sock->ops->sendmsg(nq->sock, &msg, chain->out_len - strip);
 	if (ret == -EAGAIN || ret == -ENOBUFS)
 		return -EAGAIN;
+	nq->vq.stats.bytes += chain->out_len - nq->guest_hdr;
 	if (ret < 0)
 		nq->vq.stats.errors++;
 	return vh_ring_push(&nq->vq, chain->id, chain->slots, 0);
@@ -139,7 +141,6 @@ static int transmit(struct net_vq *nq, struct vh_chain *chain)
 		vh_vq_break(&nq->vq, "a packet without header, or with buffers to write");
 		return -EIO;
 	}
-	nq->vq.stats.bytes += chain->out_len - nq->guest_hdr;
 	if (nq->batches && chain->out_len - nq->guest_hdr <= COPY_MAX && copy_packet(nq, chain))
 		return nq->tx.n == NET_BATCH ? send_batch(nq) : 0;
 	/* In order. */

@@ -128,7 +128,7 @@ bool vh_ring_may_spin(struct vh_vq *vq)
 
 	rcu_read_lock();
 	worker = rcu_dereference(vq->worker);
-	busy = !worker || READ_ONCE(worker->signalled);
+	busy = !worker || READ_ONCE(worker->signalled) || READ_ONCE(worker->wanted);
 	rcu_read_unlock();
 	return !busy && !need_resched() && !READ_ONCE(vq->wanted);
 }

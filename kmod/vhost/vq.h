@@ -51,7 +51,7 @@ struct vh_worker;
 struct vh_vq {
 	struct vh_dev *dev;
 	unsigned int index;
-	struct mutex lock; /* see above */
+	struct mutex lock; /* a batch, or a change of settings */
 
 	u32 num;
 	bool has_addr;

@@ -139,6 +139,14 @@ int vh_worker_free(struct vh_dev *dev, u32 id)
 	return 0;
 }
 
+/* Ends the busy waiting of whatever queue the worker is at. Called with vh_dev.lock held. */
+static void lock_worker(struct vh_worker *worker)
+{
+	WRITE_ONCE(worker->wanted, true);
+	mutex_lock(&worker->lock);
+	WRITE_ONCE(worker->wanted, false);
+}
+
 static void detach(struct vh_vq *vq)
 {
 	struct vh_worker *worker = rcu_dereference_protected(vq->worker,
@@ -146,7 +154,7 @@ static void detach(struct vh_vq *vq)
 
 	if (!worker)
 		return;
-	mutex_lock(&worker->lock);
+	lock_worker(worker);
 	list_del(&vq->worker_node);
 	RCU_INIT_POINTER(vq->worker, NULL);
 	mutex_unlock(&worker->lock);
@@ -155,7 +163,7 @@ static void detach(struct vh_vq *vq)
 static void attach(struct vh_vq *vq, struct vh_worker *worker)
 {
 	detach(vq);
-	mutex_lock(&worker->lock);
+	lock_worker(worker);
 	list_add_tail(&vq->worker_node, &worker->queues);
 	rcu_assign_pointer(vq->worker, worker);
 	mutex_unlock(&worker->lock);

@@ -22,6 +22,7 @@ enum vh_event {
  * struct vh_worker - a thread that serves the queues attached to it
  * @task: the thread; it uses the owner's mm and is in the owner's cgroups
  * @signalled: one of the queues has an event the thread has not looked for yet
+ * @wanted: somebody waits for @lock: no busy waiting under it
  * @lock: held through every pass, so that who holds it knows no pass is under
  *	way; protects @queues. Taken before vh_vq.lock.
  * @queues: vh_vq.worker_node
@@ -30,7 +31,8 @@ enum vh_event {
 struct vh_worker {
 	struct task_struct *task;
 	unsigned int signalled;
-	struct mutex lock; /* see above */
+	bool wanted;
+	struct mutex lock; /* a pass */
 	struct list_head queues;
 	u32 id;
 	struct vh_dev *dev;

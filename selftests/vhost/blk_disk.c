@@ -143,6 +143,25 @@ TEST_F(disk, workers_change)
 	}
 }
 
+/* However long a worker may look for more, an ioctl does not wait for it. */
+TEST_F(disk, workers_change_while_they_poll)
+{
+	struct vhost_vring_worker to = { .index = 0 };
+	struct vhost_worker_state s;
+	struct treq req = {};
+
+	ASSERT_TRUE(tblk_open(&self->b, self->disk, 0, 1, NUM));
+	ASSERT_EQ(0, dev_pair(self->b.fd, VHOST_SET_VRING_BUSYLOOP_TIMEOUT, 0, 1000 * 1000 * 1000));
+	ASSERT_EQ(0, tblk_start(&self->b, FEATURES));
+	ASSERT_EQ(VIRTIO_BLK_S_OK, tblk_do(&self->b, 0, &req, VIRTIO_BLK_T_IN, 0, 512));
+	ASSERT_EQ(0, dev_ioctl(self->b.fd, VHOST_NEW_WORKER, &s));
+	to.worker_id = s.worker_id;
+	EXPECT_EQ(0, dev_ioctl(self->b.fd, VHOST_ATTACH_VRING_WORKER, &to));
+	EXPECT_EQ(VIRTIO_BLK_S_OK, tblk_do(&self->b, 0, &req, VIRTIO_BLK_T_IN, 0, 512));
+	EXPECT_EQ(0, dev_mem(self->b.fd, &self->b.mem));
+	EXPECT_EQ(0, tblk_running(&self->b, 0));
+}
+
 static bool is_logged(const uint8_t *log, uint64_t gpa)
 {
 	uint64_t page = gpa / VHOST_PAGE_SIZE;
