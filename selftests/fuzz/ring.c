@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Guards the vhost ring code, by a block device, against any ring at all. Each step builds a chain by a seeded random generator,
- * mostly by the rules and sometimes against one of them; a model decides what the device must do: answer it, with which
- * status, length and data, or stop the queue and fire its error eventfd. A second queue must go on untouched, and
- * bytes around the guest's buffers must stay as they are.
+ * Guards the vhost ring code, by a block device, against any ring at all. Each step builds a
+ * chain by a seeded random generator, mostly by the rules and sometimes against one of them; a
+ * model decides what the device must do: answer it, with which status, length and data, or
+ * stop the queue and fire its error eventfd. A second queue must go on untouched, and bytes
+ * around the guest's buffers must stay as they are.
  *
  * ring [-s SEED] [-t SECONDS] [-n STEPS]
  */
@@ -390,7 +391,7 @@ static int step(struct tring *r)
 	return ret ?: check_gaps(before, &c);
 }
 
-static void start(void)
+static void start_device(void)
 {
 	uint64_t features = BASE_FEATURES | BIT64(VIRTIO_BLK_F_FLUSH) |
 			    (event_idx ? BIT64(VIRTIO_RING_F_EVENT_IDX) : 0);
@@ -399,7 +400,7 @@ static void start(void)
 	memset(disk_model, 0, sizeof(disk_model));
 	if (disk < 0 || ftruncate(disk, sizeof(disk_model)) ||
 	    !tblk_open(&blk, disk, 0, 2, NUM) || tblk_start(&blk, features))
-		ksft_exit_fail_msg("the device does not start\n");
+		ksft_exit_fail_msg("the device does not run\n");
 	arena = tmem_alloc(&blk.mem, ARENA_SIZE, 4096);
 }
 
@@ -417,7 +418,7 @@ static int run(uint64_t seed, unsigned long steps, time_t end)
 
 	state = seed;
 	event_idx = seed & 1;
-	start();
+	start_device();
 	for (n = 0; n < steps && time(NULL) < end && !ret; n++)
 		ret = step(&blk.rings[0]);
 	if (ret)

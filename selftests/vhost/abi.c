@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Guards the ioctls of <linux/vhost.h> on both devices: ownership, features, memory tables, queue settings, workers, the
- * log's settings, and every argument that must be refused without changing anything.
+ * Guards the ioctls of <linux/vhost.h> on both devices: ownership, features, memory tables,
+ * queue settings, workers, the log's settings, and every argument that must be refused without
+ * changing anything.
  */
 #define _GNU_SOURCE
 #include <errno.h>

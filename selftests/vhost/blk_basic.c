@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Guards the block device's requests on a brd disk and on a file of tmpfs (which has no direct I/O): data, statuses and
- * lengths of every type, features and configuration space as the disk is, calls, counters.
+ * Guards the block device's requests on a brd disk and on a file of tmpfs (which has no direct
+ * I/O): data, statuses and lengths of every type, features and configuration space as the disk
+ * is, calls, counters.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Guards what the disk behind the queues does to the device: read-only disks, growing and shrinking ones, several
- * queues and their workers, the dirty log, write-through, wrong backends.
+ * Guards what the disk behind the queues does to the device: read-only disks, growing and
+ * shrinking ones, several queues and their workers, the dirty log, write-through, wrong
+ * backends.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -15,7 +16,7 @@
 #include "dev.h"
 
 #define NUM	32
-#define MIB	(1 << 20)
+#define MIB	1048576
 #define FEATURES	(BASE_FEATURES | BIT64(VIRTIO_BLK_F_FLUSH))
 
 /* As many milliseconds as the device may take to notice that an idle disk has another size. */
@@ -298,7 +299,8 @@ TEST_F(disk, writeback_as_the_driver_says)
 	ASSERT_EQ(0, dev_ioctl(self->b.fd, VHOST_BLK_SET_CONFIG, &c));
 	ASSERT_EQ(0, dev_ioctl(self->b.fd, VHOST_BLK_GET_CONFIG, &c));
 	EXPECT_EQ(0, c.data[0]);
-	EXPECT_EQ(VIRTIO_BLK_S_OK, tblk_do(&self->b, 0, &(struct treq) {}, VIRTIO_BLK_T_OUT, 0, 512));
+	EXPECT_EQ(VIRTIO_BLK_S_OK,
+		  tblk_do(&self->b, 0, &(struct treq) {}, VIRTIO_BLK_T_OUT, 0, 512));
 }
 
 /* The device outlives what user space closes, and the descriptors their owner's interest. */
@@ -307,11 +309,13 @@ TEST_F(disk, files_closed_early)
 	ASSERT_TRUE(tblk_open(&self->b, self->disk, 0, 1, NUM));
 	ASSERT_EQ(0, tblk_start(&self->b, FEATURES));
 	close(self->disk);
-	EXPECT_EQ(VIRTIO_BLK_S_OK, tblk_do(&self->b, 0, &(struct treq) {}, VIRTIO_BLK_T_OUT, 0, 512));
+	EXPECT_EQ(VIRTIO_BLK_S_OK,
+		  tblk_do(&self->b, 0, &(struct treq) {}, VIRTIO_BLK_T_OUT, 0, 512));
 	self->disk = dup(self->b.fd);
 	close(self->b.fd);
 	self->b.fd = self->disk;
-	EXPECT_EQ(VIRTIO_BLK_S_OK, tblk_do(&self->b, 0, &(struct treq) {}, VIRTIO_BLK_T_OUT, 0, 512));
+	EXPECT_EQ(VIRTIO_BLK_S_OK,
+		  tblk_do(&self->b, 0, &(struct treq) {}, VIRTIO_BLK_T_OUT, 0, 512));
 }
 
 TEST_HARNESS_MAIN

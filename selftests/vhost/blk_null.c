@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Guards, on null_blk: what the driver flushed, or wrote through, survives the disk losing its power with its cache, and
- * what it did not flush need not; errors of the disk are errors of requests; slow requests complete out of the way of
- * others; the owner is killed with requests in flight and nothing is left.
+ * Guards, on null_blk: what the driver flushed, or wrote through, survives the disk losing its
+ * power with its cache, and what it did not flush need not; errors of the disk are errors of
+ * requests; slow requests complete out of the way of others; the owner is killed with requests
+ * in flight and nothing is left.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -34,7 +35,7 @@ static bool attr(const char *name, const char *value)
 static bool make(const char *const *attrs)
 {
 	if (system("modprobe null_blk nr_devices=0 2>/dev/null || exit 1;"
-		   "mount -t configfs configfs /sys/kernel/config 2>/dev/null || true"))
+		   "mount -t configfs none /sys/kernel/config 2>/dev/null || true"))
 		return false;
 	if (mkdir(DIR, 0755) || !attr("size", "64") || !attr("memory_backed", "1") ||
 	    !attr("blocksize", "512"))

@@ -14,6 +14,9 @@
 
 #define BLK_MEM		(64 << 20)
 
+/* Between the words of a line of counters. */
+#define BLANKS		"\n "
+
 int dev_open(const char *path)
 {
 	int fd = open(path, O_RDWR | O_CLOEXEC);
@@ -109,7 +112,7 @@ static int column(char *line, const char *name)
 	char *save, *word;
 	int n = 0;
 
-	for (word = strtok_r(line, " \n", &save); word; word = strtok_r(NULL, " \n", &save), n++)
+	for (word = strtok_r(line, BLANKS, &save); word; word = strtok_r(NULL, BLANKS, &save), n++)
 		if (!strcmp(word, name))
 			return n;
 	return -1;
@@ -127,9 +130,9 @@ unsigned long long counter(const char *kind, unsigned int queue, const char *nam
 	while (at >= 0 && fgets(line, sizeof(line), f)) {
 		if ((unsigned int)atoi(line) != queue)
 			continue;
-		word = strtok_r(line, " \n", &save);
+		word = strtok_r(line, BLANKS, &save);
 		for (n = 0; word && n < at; n++)
-			word = strtok_r(NULL, " \n", &save);
+			word = strtok_r(NULL, BLANKS, &save);
 		if (word)
 			value = strtoull(word, NULL, 10);
 		break;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Guards against a hostile ring: every way of breaking the rules stops that queue, fires its error eventfd once, leaves
- * the other queue going, touches nothing outside the guest's memory, and the queue can be started again.
+ * Guards against a hostile ring: every way of breaking the rules stops that queue, fires its
+ * error eventfd once, leaves the other queue going, touches nothing outside the guest's
+ * memory, and the queue can be started again.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -327,7 +328,8 @@ TEST_F(hostile, ring_unmapped)
 	tblk_queue(&self->b, 0, &req, VIRTIO_BLK_T_IN, 0, 512);
 	tring_kick(r);
 	EXPECT_TRUE(tevent(r->err, SOON));
-	EXPECT_EQ(VIRTIO_BLK_S_OK, tblk_do(&self->b, 1, &(struct treq) {}, VIRTIO_BLK_T_IN, 0, 512));
+	EXPECT_EQ(VIRTIO_BLK_S_OK,
+		  tblk_do(&self->b, 1, &(struct treq) {}, VIRTIO_BLK_T_IN, 0, 512));
 	ASSERT_EQ(0, mprotect((void *)((uintptr_t)r->vr.used & -PAGE), PAGE,
 			      PROT_READ | PROT_WRITE));
 }
@@ -390,7 +392,8 @@ TEST_F(hostile, eventfds_closed)
 		ASSERT_EQ(0, dev_pair(self->b.fd, VHOST_SET_VRING_ERR, 0, i % 5 ? fd : -1));
 		close(fd);
 	}
-	EXPECT_EQ(VIRTIO_BLK_S_OK, tblk_do(&self->b, 1, &(struct treq) {}, VIRTIO_BLK_T_IN, 0, 512));
+	EXPECT_EQ(VIRTIO_BLK_S_OK,
+		  tblk_do(&self->b, 1, &(struct treq) {}, VIRTIO_BLK_T_IN, 0, 512));
 }
 
 /* The memory table is replaced while requests run. */
@@ -432,7 +435,8 @@ TEST_F(hostile, ring_moved_while_running)
 	EXPECT_EQ(-EBUSY, dev_ioctl(self->b.fd, VHOST_SET_VRING_ADDR, &a));
 	EXPECT_EQ(-EBUSY, dev_pair(self->b.fd, VHOST_SET_VRING_NUM, 0, 8));
 	EXPECT_EQ(-EBUSY, dev_pair(self->b.fd, VHOST_SET_VRING_BASE, 0, 8));
-	EXPECT_EQ(VIRTIO_BLK_S_OK, tblk_do(&self->b, 0, &(struct treq) {}, VIRTIO_BLK_T_IN, 0, 512));
+	EXPECT_EQ(VIRTIO_BLK_S_OK,
+		  tblk_do(&self->b, 0, &(struct treq) {}, VIRTIO_BLK_T_IN, 0, 512));
 }
 
 TEST_HARNESS_MAIN

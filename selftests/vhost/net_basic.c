@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Guards the network device on a tap and on a packet socket: frames both ways unharmed, in order and by the batch,
- * headers added and stripped, buffers merged, a backend that is taken away and comes back, too small buffers.
+ * Guards the network device on a tap and on a packet socket: frames both ways unharmed, in
+ * order and by the batch, headers added and stripped, buffers merged, a backend that is taken
+ * away and comes back, too small buffers.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -25,6 +26,8 @@ enum { RX, TX };
 #define NUM		64
 #define HDR		sizeof(struct virtio_net_hdr_mrg_rxbuf)
 #define OUR_PROTO	0x88b5	/* for local experiments */
+#define MERGED		BIT64(VIRTIO_NET_F_MRG_RXBUF)
+#define OUR_HEADER	BIT64(VHOST_NET_F_VIRTIO_NET_HDR)
 #define MEM_SIZE	(16 << 20)
 
 FIXTURE(net) {
@@ -42,24 +45,18 @@ FIXTURE_VARIANT(net) {
 	uint64_t features;
 };
 
-FIXTURE_VARIANT_ADD(net, tap) { true, BIT64(VIRTIO_NET_F_MRG_RXBUF) };
-FIXTURE_VARIANT_ADD(net, tap_event_idx) {
-	true, BIT64(VIRTIO_NET_F_MRG_RXBUF) | BIT64(VIRTIO_RING_F_EVENT_IDX)
-};
-FIXTURE_VARIANT_ADD(net, tap_our_header) {
-	true, BIT64(VIRTIO_NET_F_MRG_RXBUF) | BIT64(VHOST_NET_F_VIRTIO_NET_HDR)
-};
+FIXTURE_VARIANT_ADD(net, tap) { true, MERGED };
+FIXTURE_VARIANT_ADD(net, tap_event_idx) { true, MERGED | BIT64(VIRTIO_RING_F_EVENT_IDX) };
+FIXTURE_VARIANT_ADD(net, tap_our_header) { true, MERGED | OUR_HEADER };
 FIXTURE_VARIANT_ADD(net, tap_not_merged) { true, 0 };
-FIXTURE_VARIANT_ADD(net, packet) {
-	false, BIT64(VIRTIO_NET_F_MRG_RXBUF) | BIT64(VHOST_NET_F_VIRTIO_NET_HDR)
-};
+FIXTURE_VARIANT_ADD(net, packet) { false, MERGED | OUR_HEADER };
 
 static int open_tap(const char *name, bool vnet_hdr)
 {
 	struct ifreq ifr = { .ifr_flags = IFF_TAP | IFF_NO_PI | (vnet_hdr ? IFF_VNET_HDR : 0) };
 	int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK), size = HDR;
 
-	strcpy(ifr.ifr_name, name);
+	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", name);
 	if (fd < 0 || ioctl(fd, TUNSETIFF, &ifr))
 		return -1;
 	if (vnet_hdr && ioctl(fd, TUNSETVNETHDRSZ, &size))
