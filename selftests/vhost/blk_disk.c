@@ -289,7 +289,9 @@ TEST_F(disk, wrong_backends)
 TEST_F(disk, writeback_as_the_driver_says)
 {
 	uint64_t features = FEATURES | BIT64(VIRTIO_BLK_F_CONFIG_WCE);
-	struct vhost_blk_config c = { .offset = offsetof(struct virtio_blk_config, wce), .size = 1 };
+	struct vhost_blk_config c = {
+		.offset = offsetof(struct virtio_blk_config, wce), .size = 1,
+	};
 
 	ASSERT_TRUE(tblk_open(&self->b, self->disk, 0, 1, NUM));
 	ASSERT_EQ(0, tblk_start(&self->b, features));
