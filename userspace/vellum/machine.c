@@ -17,6 +17,7 @@
 #include "boot/layout.h"
 #include "boot/linux.h"
 #include "devices/ports.h"
+#include "vellum/nets.h"
 #include "vellum/wiring.h"
 #include "vm/cpuid.h"
 
@@ -141,7 +142,7 @@ int machine_create(struct machine *m, const struct run_options *options, struct 
 		return error_set(err, STATUS_OS, "memory: %s (free some)", strerror(errno));
 	if (ram_create(&m->ram, options->mem, options->mem_path, err) ||
 	    (options->mem_merge && ram_merge(&m->ram, err)) || load_linux(m, err) ||
-	    open_disks(m, err) || open_hypervisor(m, err) || machine_wire(m, err))
+	    open_disks(m, err) || nets_open(m, err) || open_hypervisor(m, err) || machine_wire(m, err))
 		return -1;
 	return create_cpus_and_tables(m, err);
 }
@@ -156,6 +157,8 @@ int machine_start(struct machine *m, struct error *err)
 	for (i = 0; i < m->options->disk_count; i++)
 		if (virtio_start(&m->disks[i].dev, err))
 			return -1;
+	if (nets_start(m, err))
+		return -1;
 	for (i = 0; i < m->options->cpus; i++)
 		if (vcpu_start(&m->vcpus[i], err))
 			return -1;
@@ -177,6 +180,7 @@ bool machine_stop(struct machine *m)
 	if (m->vcpus)
 		for (i = 0; i < m->options->cpus; i++)
 			vcpu_stop(&m->vcpus[i]);
+	nets_stop(m);
 	for (i = 0; i < m->options->disk_count; i++)
 		virtio_stop(&m->disks[i].dev);
 	virtio_stop(&m->console.dev);
@@ -196,6 +200,7 @@ void machine_destroy(struct machine *m)
 		virtio_destroy(&m->disks[i].dev);
 		blk_close(&m->disks[i]);
 	}
+	nets_destroy(m);
 	virtio_destroy(&m->console.dev);
 	virtio_destroy(&m->rng.dev);
 	rtc_destroy(&m->rtc);

@@ -11,6 +11,7 @@
 #include "vellum/run_options.h"
 #include "virtio/blk.h"
 #include "virtio/console.h"
+#include "virtio/net.h"
 #include "virtio/rng.h"
 #include "vm/ram.h"
 #include "vm/vcpu_state.h"
@@ -32,6 +33,7 @@ struct machine {
 	struct boot_state boot;
 	struct kvm kvm;
 	struct guest_ram ram;
+	struct irq_routes routes;
 	struct pio_bus pio;
 	struct pci_bus pci;
 	struct power power;
@@ -40,6 +42,7 @@ struct machine {
 	struct virtio_rng rng;
 	struct virtio_console console;
 	struct virtio_blk disks[RUN_DISKS_MAX];
+	struct virtio_net nets[RUN_NETS_MAX];
 	struct vcpu *vcpus;
 	struct output output;
 };

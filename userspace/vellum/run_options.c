@@ -13,7 +13,6 @@
 
 #define MEM_DEFAULT	(256 * MIB)
 #define MEM_UNIT	(2 * MIB)
-#define READONLY_SUFFIX	",readonly"
 
 enum {
 	OPT_KERNEL = 1,
@@ -22,6 +21,7 @@ enum {
 	OPT_MEM,
 	OPT_CPUS,
 	OPT_DISK,
+	OPT_NET,
 	OPT_DEVICE,
 	OPT_MEM_PATH,
 	OPT_MEM_MERGE,
@@ -36,6 +36,7 @@ static const struct option options[] = {
 	{ "mem", required_argument, NULL, OPT_MEM },
 	{ "cpus", required_argument, NULL, OPT_CPUS },
 	{ "disk", required_argument, NULL, OPT_DISK },
+	{ "net", required_argument, NULL, OPT_NET },
 	{ "device", required_argument, NULL, OPT_DEVICE },
 	{ "mem-path", required_argument, NULL, OPT_MEM_PATH },
 	{ "mem-merge", no_argument, NULL, OPT_MEM_MERGE },
@@ -53,7 +54,10 @@ void run_options_usage(void)
 	     "  --append STRING         add to the kernel command line (may be repeated)\n"
 	     "  --mem SIZE              RAM, with K, M, G or T; a bare number counts MiB (256M)\n"
 	     "  --cpus N                virtual CPUs (1)\n"
-	     "  --disk FILE[,readonly]  raw image or block device (may be repeated)\n"
+	     "  --disk FILE[,ro]        raw image or block device (may be repeated)\n"
+	     "  --net tap=NAME|bridge=NAME[,mac=MAC]\n"
+	     "                          network card on a tap, or on a tap in a bridge (may be repeated)\n"
+	     "                          disks and cards: [,vhost=on|off|auto|DEVICE], served by the kernel\n"
 	     "  --device PATH           hypervisor, /dev/vellum or /dev/kvm (/dev/vellum)\n"
 	     "  --mem-path DIR          back RAM by a shared file in this directory\n"
 	     "  --mem-merge             let the host's KSM merge equal pages of RAM\n"
@@ -103,24 +107,6 @@ static int add_append(struct run_options *o, const char *text, struct error *err
 	return 0;
 }
 
-static int add_disk(struct run_options *o, char *text, struct error *err)
-{
-	struct run_disk *disk = &o->disks[o->disk_count];
-	size_t len = strlen(text);
-	size_t suffix = strlen(READONLY_SUFFIX);
-
-	if (o->disk_count == RUN_DISKS_MAX)
-		return error_set(err, STATUS_USAGE, "--disk %s: too many disks (give at most %d)",
-				 text, RUN_DISKS_MAX);
-	if (len > suffix && !strcmp(text + len - suffix, READONLY_SUFFIX)) {
-		disk->readonly = true;
-		text[len - suffix] = '\0';
-	}
-	disk->path = text;
-	o->disk_count++;
-	return 0;
-}
-
 static int set_console(struct run_options *o, const char *text, struct error *err)
 {
 	if (!strcmp(text, "serial"))
@@ -149,7 +135,9 @@ static int set_option(struct run_options *o, int option, char *text, struct erro
 	case OPT_CPUS:
 		return set_cpus(o, text, err);
 	case OPT_DISK:
-		return add_disk(o, text, err);
+		return device_options_disk(o, text, err);
+	case OPT_NET:
+		return device_options_net(o, text, err);
 	case OPT_DEVICE:
 		o->device = text;
 		return 0;

@@ -6,6 +6,7 @@
 #include <sys/eventfd.h>
 
 #include "devices/ports.h"
+#include "vellum/nets.h"
 
 static void vcpu_pio(void *ctx, u16 port, u8 *data, u32 len, bool write)
 {
@@ -78,10 +79,11 @@ static int wire_disks(struct machine *m, struct error *err)
 	return 0;
 }
 
-/* Slot 0 is the host bridge, then come entropy, console and the disks in the order given. */
+/* Slot 0 is the host bridge, then come entropy, console, the disks and the cards. */
 int machine_wire(struct machine *m, struct error *err)
 {
 	power_init(&m->power, &m->stop);
+	routes_init(&m->routes, &m->kvm);
 	rtc_init(&m->rtc, &m->kvm);
 	serial_init(&m->serial, &m->kvm, &serial_port, m);
 	pci_bus_init(&m->pci, &m->power);
@@ -91,7 +93,7 @@ int machine_wire(struct machine *m, struct error *err)
 	    console_init(&m->console, &console_port, m, &m->kvm, &m->ram, err) ||
 	    virtio_plug(&m->console.dev, &m->pci, err))
 		return -1;
-	return wire_disks(m, err);
+	return wire_disks(m, err) || nets_wire(m, err) ? -1 : 0;
 }
 
 /* Return: bytes the guest's console can take, or -1 to be asked again soon. */

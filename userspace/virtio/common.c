@@ -13,7 +13,7 @@
 
 static struct queue *selected_queue(struct virtio_device *dev)
 {
-	return dev->queue_select < dev->ops->queues ? &dev->queues[dev->queue_select] : NULL;
+	return dev->queue_select < dev->queue_count ? &dev->queues[dev->queue_select] : NULL;
 }
 
 static u32 half(u64 value, u32 select)
@@ -21,9 +21,11 @@ static u32 half(u64 value, u32 select)
 	return select == 0 ? (u32)value : select == 1 ? (u32)(value >> 32) : 0;
 }
 
-static u64 read_queue(const struct queue *q, u64 offset)
+static u64 read_queue(const struct virtio_device *dev, const struct queue *q, u64 offset)
 {
 	switch (offset) {
+	case FIELD(queue_notify_off):
+		return (u64)(q - dev->queues);
 	case FIELD(queue_size):
 		return q->size;
 	case FIELD(queue_msix_vector):
@@ -43,7 +45,6 @@ static u64 read_queue(const struct queue *q, u64 offset)
 	case FIELD(queue_used_hi):
 		return q->used_gpa >> 32;
 	default:
-		/* So is queue_notify_off: all queues share one register. */
 		return 0;
 	}
 }
@@ -64,14 +65,15 @@ static u64 read_field(struct virtio_device *dev, u64 offset)
 	case FIELD(msix_config):
 		return dev->config_vector;
 	case FIELD(num_queues):
-		return dev->ops->queues;
+		return dev->queue_count;
 	case FIELD(device_status):
 		return dev->status;
+	case FIELD(config_generation):
+		return dev->config_generation;
 	case FIELD(queue_select):
 		return dev->queue_select;
 	default:
-		/* The configuration generation stays 0: device configuration never changes. */
-		return q ? read_queue(q, offset) : 0;
+		return q ? read_queue(dev, q, offset) : 0;
 	}
 }
 
@@ -97,6 +99,7 @@ static void set_vector(struct virtio_device *dev, u16 *vector, u64 value)
 {
 	pthread_mutex_lock(&dev->irq_lock);
 	*vector = value < dev->msix.vectors ? (u16)value : VIRTIO_MSI_NO_VECTOR;
+	virtio_vectors_changed(dev);
 	pthread_mutex_unlock(&dev->irq_lock);
 }
 
@@ -156,7 +159,7 @@ static void write_status(struct virtio_device *dev, u8 value)
 		value &= (u8)~VIRTIO_CONFIG_S_FEATURES_OK;
 	dev->status = value | (dev->broken ? VIRTIO_CONFIG_S_NEEDS_RESET : 0);
 	if (virtio_ready(dev))
-		virtio_kick(dev);
+		virtio_driver_ready(dev);
 }
 
 static void write_field(struct virtio_device *dev, u64 offset, u64 value)

@@ -10,6 +10,7 @@
 #include <linux/pci_regs.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_pci.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -26,7 +27,8 @@
 
 u64 virtio_features(const struct virtio_device *dev)
 {
-	return TRANSPORT_FEATURES | dev->ops->features | dev->extra_features;
+	return (TRANSPORT_FEATURES | dev->ops->features | dev->extra_features) &
+	       ~dev->hidden_features;
 }
 
 /**
@@ -46,6 +48,8 @@ int virtio_init(struct virtio_device *dev, const struct virtio_ops *ops, const s
 
 	dev->ops = ops;
 	dev->kvm = kvm;
+	dev->queue_count = ops->queues;
+	dev->poll_fd = -1;
 	pthread_mutex_init(&dev->io_lock, NULL);
 	pthread_mutex_init(&dev->irq_lock, NULL);
 	for (i = 0; i < VIRTIO_QUEUES_MAX; i++)
@@ -54,6 +58,8 @@ int virtio_init(struct virtio_device *dev, const struct virtio_ops *ops, const s
 	dev->kick_fd = eventfd(0, EFD_CLOEXEC);
 	if (dev->kick_fd < 0)
 		return error_set(err, STATUS_OS, "%s: eventfd: %s", ops->name, strerror(errno));
+	for (i = 0; i < VIRTIO_QUEUES_MAX; i++)
+		dev->queue_kicks[i] = dev->kick_fd;
 	return 0;
 }
 
@@ -65,12 +71,19 @@ int virtio_plug(struct virtio_device *dev, struct pci_bus *bus, struct error *er
 	transport_init(dev);
 	slot = pci_bus_add(bus, &dev->pci);
 	if (slot < 0)
-		return error_set(err, STATUS_USAGE, "--disk: too many devices (use fewer)");
+		return error_set(err, STATUS_USAGE, "--disk, --net: too many devices (use fewer)");
 	dev->intx = (struct irq_line){
 		.kvm = dev->kvm,
 		.gsi = GSI_PCI_FIRST + (u32)slot % GSI_PCI_COUNT,
 	};
 	return 0;
+}
+
+static void stop_running(struct virtio_device *dev)
+{
+	if (dev->running)
+		dev->ops->stop(dev);
+	dev->running = false;
 }
 
 /* Back to the state after power-on. Called with the bus lock held once the device is plugged in. */
@@ -79,6 +92,7 @@ void virtio_reset(struct virtio_device *dev)
 	u32 i;
 
 	pthread_mutex_lock(&dev->io_lock);
+	stop_running(dev);
 	for (i = 0; i < VIRTIO_QUEUES_MAX; i++)
 		queue_reset(&dev->queues[i]);
 	dev->driver_features = 0;
@@ -118,11 +132,24 @@ static void interrupt(struct virtio_device *dev, u8 cause, const u16 *vector)
 	pthread_mutex_unlock(&dev->irq_lock);
 }
 
+/* Tell the driver of finished requests. */
+void virtio_interrupt(struct virtio_device *dev, const struct queue *q)
+{
+	interrupt(dev, ISR_QUEUE, &q->vector);
+}
+
+/* Called with the irq_lock held. */
+void virtio_vectors_changed(struct virtio_device *dev)
+{
+	if (dev->ops->vectors_changed)
+		dev->ops->vectors_changed(dev);
+}
+
 /* Tell the driver of finished requests if it wants to know. Called with the io_lock held. */
 void virtio_notify_queue(struct virtio_device *dev, struct queue *q)
 {
-	if (queue_should_interrupt(q))
-		interrupt(dev, ISR_QUEUE, &q->vector);
+	if (q->enabled && queue_should_interrupt(q))
+		virtio_interrupt(dev, q);
 }
 
 /* The driver broke the rules: stop, and say so. Called with the io_lock held. */
@@ -134,6 +161,32 @@ void virtio_fail(struct virtio_device *dev)
 	dev->status |= VIRTIO_CONFIG_S_NEEDS_RESET;
 	if (dev->status & VIRTIO_CONFIG_S_DRIVER_OK)
 		interrupt(dev, ISR_CONFIG, &dev->config_vector);
+}
+
+/* The device changed its configuration: let the driver look. Called with the io_lock held. */
+void virtio_config_changed(struct virtio_device *dev)
+{
+	dev->config_generation++;
+	if (dev->status & VIRTIO_CONFIG_S_DRIVER_OK)
+		interrupt(dev, ISR_CONFIG, &dev->config_vector);
+}
+
+/* The driver wrote DRIVER_OK. Called with the io_lock held. */
+void virtio_driver_ready(struct virtio_device *dev)
+{
+	if (!dev->running && dev->ops->start) {
+		dev->running = true;
+		if (dev->ops->start(dev))
+			virtio_fail(dev);
+	}
+	virtio_kick(dev);
+}
+
+/* A notification that no doorbell caught. */
+void virtio_notified(struct virtio_device *dev, u32 queue)
+{
+	if (queue < dev->queue_count)
+		eventfd_write(dev->queue_kicks[queue], 1);
 }
 
 /* Called with the io_lock held. */
@@ -181,17 +234,32 @@ int virtio_drain(struct virtio_device *dev, struct queue *q,
 	return 0;
 }
 
+/* Wait for a kick or, if @listen, for the device's own descriptor. */
+static void wait_for_work(const struct virtio_device *dev, bool listen)
+{
+	struct pollfd fds[] = {
+		{ .fd = dev->kick_fd, .events = POLLIN },
+		{ .fd = listen ? dev->poll_fd : -1, .events = POLLIN },
+	};
+	eventfd_t count;
+
+	if (poll(fds, ARRAY_SIZE(fds), -1) > 0 && fds[0].revents)
+		eventfd_read(dev->kick_fd, &count);
+}
+
 static void *serve_thread(void *arg)
 {
 	struct virtio_device *dev = arg;
-	eventfd_t count;
+	bool listen = false;
 
-	while (!eventfd_read(dev->kick_fd, &count) || errno == EINTR) {
+	for (;;) {
+		wait_for_work(dev, listen);
 		if (__atomic_load_n(&dev->quit, __ATOMIC_ACQUIRE))
 			break;
 		pthread_mutex_lock(&dev->io_lock);
 		if (virtio_ready(dev) && dev->ops->serve(dev))
 			virtio_fail(dev);
+		listen = virtio_ready(dev) && dev->poll_on;
 		pthread_mutex_unlock(&dev->io_lock);
 	}
 	return NULL;
@@ -217,6 +285,9 @@ void virtio_stop(struct virtio_device *dev)
 	virtio_kick(dev);
 	pthread_join(dev->thread, NULL);
 	dev->started = false;
+	pthread_mutex_lock(&dev->io_lock);
+	stop_running(dev);
+	pthread_mutex_unlock(&dev->io_lock);
 }
 
 void virtio_destroy(struct virtio_device *dev)

@@ -11,7 +11,7 @@
 
 #include <pthread.h>
 
-#define VIRTIO_QUEUES_MAX	2
+#define VIRTIO_QUEUES_MAX	16
 
 struct virtio_device;
 
@@ -20,12 +20,16 @@ struct virtio_device;
  * @name: for messages and thread names, at most 15 bytes
  * @type: virtio device id
  * @class_code: PCI class
- * @queues: virtqueues
+ * @queues: virtqueues; an instance may have others, see queue_count
  * @features: offered beyond those of the transport
  * @config_size: bytes of device configuration
  * @serve: handle all requests waiting in the queues; returns -1 when the driver broke the rules
+ * @start: the driver became ready; returns -1 when the device cannot work as it is set up. Optional
+ * @stop: the driver reset the device, or the machine ends; after @start only. Optional
+ * @vectors_changed: an MSI-X entry, mask or a queue's vector changed; irq_lock is held. Optional
  *
- * @serve runs on the device's thread with its io_lock held, while the driver is ready.
+ * @serve runs on the device's thread with its io_lock held, while the driver is ready; the others
+ * run with it held, too.
  */
 struct virtio_ops {
 	const char *name;
@@ -35,6 +39,9 @@ struct virtio_ops {
 	u64 features;
 	u32 config_size;
 	int (*serve)(struct virtio_device *dev);
+	int (*start)(struct virtio_device *dev);
+	void (*stop)(struct virtio_device *dev);
+	void (*vectors_changed)(struct virtio_device *dev);
 };
 
 /**
@@ -44,12 +51,16 @@ struct virtio_ops {
  * @kvm: the VM
  * @config: device configuration, read-only for the driver
  * @extra_features: offered by this instance beyond ops->features
+ * @hidden_features: not offered by this instance
+ * @queue_count: virtqueues of this instance
  *
- * @io_lock: protects queues, @driver_features, @status and @broken; held while requests are
- *	handled. Taken inside the bus lock.
+ * @io_lock: protects queues, @driver_features, @status, @broken, @running, @poll_on and the device
+ *	configuration; held while requests are handled. Taken inside the bus lock.
  * @driver_features: accepted by the driver
  * @status: device status field
+ * @config_generation: counts changes of the device configuration
  * @broken: the driver broke the rules; nothing is served until it resets the device
+ * @running: ops->start was called, and ops->stop not yet
  *
  * @irq_lock: protects @msix, @intx, @isr and vectors; innermost
  * @isr: interrupt status register
@@ -61,7 +72,10 @@ struct virtio_ops {
  * @msix_cap: offset of the MSI-X capability
  * @access_cap: offset of the configuration access capability
  *
- * @kick_fd: written by notifications
+ * @kick_fd: wakes @thread
+ * @queue_kicks: for each queue what its notifications write to, all @kick_fd unless others serve
+ * @poll_fd: ops->serve is to be called when this is readable, too, or -1
+ * @poll_on: @poll_fd is of interest now
  * @doorbell: address the hypervisor watches for notifications, 0 when none
  * @thread: serves the queues
  * @quit: set before the last kick
@@ -73,12 +87,16 @@ struct virtio_device {
 	const struct kvm *kvm;
 	const void *config;
 	u64 extra_features;
+	u64 hidden_features;
+	u32 queue_count;
 
 	pthread_mutex_t io_lock;
 	struct queue queues[VIRTIO_QUEUES_MAX];
 	u64 driver_features;
 	u8 status;
+	u8 config_generation;
 	bool broken;
+	bool running;
 
 	pthread_mutex_t irq_lock;
 	struct msix msix;
@@ -93,6 +111,9 @@ struct virtio_device {
 	u8 access_cap;
 
 	int kick_fd;
+	int queue_kicks[VIRTIO_QUEUES_MAX];
+	int poll_fd;
+	bool poll_on;
 	u64 doorbell;
 	pthread_t thread;
 	int quit;
@@ -110,6 +131,8 @@ void virtio_destroy(struct virtio_device *dev);
 bool virtio_ready(const struct virtio_device *dev);
 void virtio_kick(struct virtio_device *dev);
 void virtio_fail(struct virtio_device *dev);
+void virtio_config_changed(struct virtio_device *dev);
+void virtio_interrupt(struct virtio_device *dev, const struct queue *q);
 void virtio_notify_queue(struct virtio_device *dev, struct queue *q);
 int virtio_drain(struct virtio_device *dev, struct queue *q,
 		 int (*handle)(struct virtio_device *dev, struct chain *chain, u32 *written));
@@ -117,6 +140,9 @@ int virtio_drain(struct virtio_device *dev, struct queue *q,
 /* For the transport. */
 u64 virtio_features(const struct virtio_device *dev);
 void virtio_reset(struct virtio_device *dev);
+void virtio_driver_ready(struct virtio_device *dev);
+void virtio_notified(struct virtio_device *dev, u32 queue);
+void virtio_vectors_changed(struct virtio_device *dev);
 void virtio_intx_update(struct virtio_device *dev);
 
 #endif

@@ -27,6 +27,21 @@ static bool is_masked(const struct msix *m, u32 vector)
 	return m->masked || (m->table[vector][ENTRY_CONTROL] & PCI_MSIX_ENTRY_CTRL_MASKBIT);
 }
 
+/* What a vector sends now; false when it is masked, or MSI-X is off. */
+bool msix_message(const struct msix *m, u32 vector, struct msi *message)
+{
+	const u32 *entry;
+
+	if (vector >= m->vectors || !m->enabled || is_masked(m, vector))
+		return false;
+	entry = m->table[vector];
+	*message = (struct msi){
+		.address = (u64)entry[ENTRY_ADDRESS_HIGH] << 32 | entry[ENTRY_ADDRESS_LOW],
+		.data = entry[ENTRY_DATA],
+	};
+	return true;
+}
+
 static void send(const struct msix *m, u32 vector)
 {
 	const u32 *entry = m->table[vector];

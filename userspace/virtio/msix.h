@@ -4,9 +4,9 @@
 #define VELLUM_VIRTIO_MSIX_H
 
 #include "devices/pci.h"
-#include "vm/kvm.h"
+#include "vm/route.h"
 
-#define MSIX_VECTORS_MAX	4
+#define MSIX_VECTORS_MAX	17	/* queues and the configuration */
 #define MSIX_ENTRY_WORDS	4
 
 /**
@@ -34,6 +34,7 @@ void msix_set_control(struct msix *m, u16 control);
 u64 msix_table_read(const struct msix *m, u64 offset, u32 len);
 void msix_table_write(struct msix *m, u64 offset, u32 len, u64 value);
 u64 msix_pba_read(const struct msix *m, u64 offset, u32 len);
+bool msix_message(const struct msix *m, u32 vector, struct msi *message);
 void msix_fire(struct msix *m, u32 vector);
 
 #endif

@@ -187,17 +187,29 @@ bool queue_should_interrupt(struct queue *q)
 }
 
 /**
- * queue_rearm() - ask for a notification when the next request arrives
- * @q: an empty queue
+ * queue_rearm_at() - ask for a notification when more is available than was seen
+ * @q: the queue
+ * @seen: available index that was seen
  *
- * Return: true when one arrived meanwhile and must be handled without a notification.
+ * Return: true when more arrived meanwhile and must be handled without a notification.
  */
-bool queue_rearm(struct queue *q)
+bool queue_rearm_at(struct queue *q, u16 seen)
 {
 	u16 *avail_event = (u16 *)&q->used->ring[q->size];
 
 	if (q->event_idx)
-		__atomic_store_n(avail_event, q->next_avail, __ATOMIC_RELAXED);
+		__atomic_store_n(avail_event, seen, __ATOMIC_RELAXED);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	return __atomic_load_n(&q->avail->idx, __ATOMIC_RELAXED) != q->next_avail;
+	return __atomic_load_n(&q->avail->idx, __ATOMIC_RELAXED) != seen;
+}
+
+/**
+ * queue_rearm() - ask for a notification when the next request arrives
+ * @q: an empty queue
+ *
+ * Return: as queue_rearm_at().
+ */
+bool queue_rearm(struct queue *q)
+{
+	return queue_rearm_at(q, q->next_avail);
 }

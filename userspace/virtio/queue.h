@@ -66,5 +66,6 @@ int queue_pop(struct queue *q, struct chain *chain);
 void queue_push(struct queue *q, const struct chain *chain, u32 written);
 bool queue_should_interrupt(struct queue *q);
 bool queue_rearm(struct queue *q);
+bool queue_rearm_at(struct queue *q, u16 seen);
 
 #endif

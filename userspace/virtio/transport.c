@@ -2,7 +2,7 @@
 /*
  * virtio 1.2, "Virtio Over PCI Bus", modern devices only. BAR 0 holds, one after another: common
  * configuration, interrupt status, device configuration, notification, MSI-X table, pending bits.
- * All queues share one notification register, hence one ioeventfd.
+ * Each queue has a notification register, hence an ioeventfd, of its own.
  */
 #include "virtio/transport.h"
 
@@ -29,11 +29,12 @@ enum region {
 #define VIRTIO_PCI_DEVICE	0x1040	/* plus the device id */
 #define VIRTIO_PCI_SUBSYSTEM	0x1100
 #define VIRTIO_PCI_REVISION	1
-#define NOTIFY_SIZE		4
+#define NOTIFY_SIZE		4	/* of each queue */
 #define ISR_SIZE		1
 #define INTA			1
 
-static void add_region(struct virtio_device *dev, u8 type, u8 cap_len, enum region region, u32 len)
+/* Return: offset of the capability. */
+static u8 add_region(struct virtio_device *dev, u8 type, u8 cap_len, enum region region, u32 len)
 {
 	struct pci_device *pci = &dev->pci;
 	u8 at = pci_add_capability(pci, PCI_CAP_ID_VNDR, cap_len);
@@ -42,6 +43,7 @@ static void add_region(struct virtio_device *dev, u8 type, u8 cap_len, enum regi
 	pci_set(pci, at + offsetof(struct virtio_pci_cap, cfg_type), 1, type);
 	pci_set(pci, at + offsetof(struct virtio_pci_cap, offset), 4, region * (u32)REGION_SIZE);
 	pci_set(pci, at + offsetof(struct virtio_pci_cap, length), 4, len);
+	return at;
 }
 
 static void add_msix(struct virtio_device *dev)
@@ -85,13 +87,15 @@ static u64 isr_read(struct virtio_device *dev)
 	return isr;
 }
 
-static u64 device_config_read(const struct virtio_device *dev, u64 offset, u32 len)
+static u64 device_config_read(struct virtio_device *dev, u64 offset, u32 len)
 {
 	u64 value = 0;
 
+	pthread_mutex_lock(&dev->io_lock);
 	if (offset < dev->ops->config_size)
 		memcpy(&value, (const u8 *)dev->config + offset,
 		       min_u64(len, dev->ops->config_size - offset));
+	pthread_mutex_unlock(&dev->io_lock);
 	return value;
 }
 
@@ -136,41 +140,47 @@ static void bar_write(struct pci_device *pci, u64 offset, u32 len, u64 value)
 	if (region == REGION_COMMON) {
 		common_write(dev, offset, len, value);
 	} else if (region == REGION_NOTIFY) {
-		virtio_kick(dev);
+		virtio_notified(dev, (u32)offset / NOTIFY_SIZE);
 	} else if (region == REGION_MSIX) {
 		pthread_mutex_lock(&dev->irq_lock);
 		msix_table_write(&dev->msix, offset, len, value);
+		virtio_vectors_changed(dev);
 		pthread_mutex_unlock(&dev->irq_lock);
 	}
 }
 
-static int set_doorbell(const struct virtio_device *dev, u64 addr, u32 len, u32 flags)
+/*
+ * Length 0 matches any write, which spares decoding the instruction. A queue that gets no doorbell
+ * has its writes handled by bar_write().
+ */
+static void set_doorbells(const struct virtio_device *dev, u64 addr, u32 flags)
 {
 	struct kvm_ioeventfd doorbell = {
-		.addr = addr,
-		.len = len,
-		.fd = dev->kick_fd,
+		.len = kvm_cap(dev->kvm, KVM_CAP_IOEVENTFD_ANY_LENGTH) ? 0 : sizeof(u16),
 		.flags = flags,
 	};
+	u32 i;
 
-	return ioctl(dev->kvm->vm_fd, KVM_IOEVENTFD, &doorbell);
+	for (i = 0; i < dev->queue_count; i++) {
+		doorbell.addr = addr + i * NOTIFY_SIZE;
+		doorbell.fd = dev->queue_kicks[i];
+		(void)ioctl(dev->kvm->vm_fd, KVM_IOEVENTFD, &doorbell);
+	}
 }
 
-/*
- * Let the hypervisor watch the notification register wherever BAR 0 is now. Length 0 matches any
- * write, which spares decoding the instruction. Without a doorbell bar_write() gets the write.
- */
+/* Let the hypervisor watch the notification registers wherever BAR 0 is now. */
 static void move_doorbell(struct virtio_device *dev)
 {
-	u32 len = kvm_cap(dev->kvm, KVM_CAP_IOEVENTFD_ANY_LENGTH) ? 0 : sizeof(u16);
 	u64 bar = pci_bar_address(&dev->pci);
 	u64 addr = bar ? bar + REGION_NOTIFY * REGION_SIZE : 0;
 
 	if (addr == dev->doorbell)
 		return;
 	if (dev->doorbell)
-		set_doorbell(dev, dev->doorbell, len, KVM_IOEVENTFD_FLAG_DEASSIGN);
-	dev->doorbell = addr && !set_doorbell(dev, addr, len, 0) ? addr : 0;
+		set_doorbells(dev, dev->doorbell, KVM_IOEVENTFD_FLAG_DEASSIGN);
+	dev->doorbell = addr;
+	if (addr)
+		set_doorbells(dev, addr, 0);
 }
 
 /* Where the access window points, or false when it points nowhere. */
@@ -219,6 +229,7 @@ static void config_written(struct pci_device *pci, u32 offset, u32 written)
 				       offsetof(struct virtio_pci_cfg_cap, pci_cfg_data), len));
 	pthread_mutex_lock(&dev->irq_lock);
 	msix_set_control(&dev->msix, (u16)pci_get(pci, dev->msix_cap + PCI_MSIX_FLAGS, 2));
+	virtio_vectors_changed(dev);
 	virtio_intx_update(dev);
 	pthread_mutex_unlock(&dev->irq_lock);
 	move_doorbell(dev);
@@ -230,6 +241,15 @@ static const struct pci_ops transport_pci_ops = {
 	.config_read = config_read,
 	.config_written = config_written,
 };
+
+static void add_notify(struct virtio_device *dev)
+{
+	u8 at = add_region(dev, VIRTIO_PCI_CAP_NOTIFY_CFG, sizeof(struct virtio_pci_notify_cap),
+			   REGION_NOTIFY, NOTIFY_SIZE * dev->queue_count);
+
+	pci_set(&dev->pci, at + offsetof(struct virtio_pci_notify_cap, notify_off_multiplier), 4,
+		NOTIFY_SIZE);
+}
 
 /* Make the device a PCI function. */
 void transport_init(struct virtio_device *dev)
@@ -245,12 +265,10 @@ void transport_init(struct virtio_device *dev)
 	pci_device_init(&dev->pci, &transport_pci_ops, &identity);
 	dev->pci.bar_size = BAR_SIZE;
 	pci_set(&dev->pci, PCI_INTERRUPT_PIN, 1, INTA);
-	msix_init(&dev->msix, dev->kvm, dev->ops->queues + 1);
+	msix_init(&dev->msix, dev->kvm, dev->queue_count + 1);
 	add_region(dev, VIRTIO_PCI_CAP_COMMON_CFG, sizeof(struct virtio_pci_cap), REGION_COMMON,
 		   sizeof(struct virtio_pci_common_cfg));
-	/* The structure ends with the multiplier, zero: all queues share the register. */
-	add_region(dev, VIRTIO_PCI_CAP_NOTIFY_CFG, sizeof(struct virtio_pci_notify_cap),
-		   REGION_NOTIFY, NOTIFY_SIZE);
+	add_notify(dev);
 	add_region(dev, VIRTIO_PCI_CAP_ISR_CFG, sizeof(struct virtio_pci_cap), REGION_ISR,
 		   ISR_SIZE);
 	if (dev->ops->config_size)

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* What ip(8) would do to a guest's tap, by libnl-route. */
+#include "net/link.h"
+
+#include <dirent.h>
+#include <linux/if.h>
+#include <netlink/errno.h>
+#include <netlink/route/link.h>
+#include <stdio.h>
+#include <string.h>
+
+#define BRIDGE_PORTS	"/sys/class/net/%s/brif"
+
+static int link_fail(const char *option, const char *what, int nl_error, struct error *err)
+{
+	bool forbidden = nl_error == -NLE_PERM || nl_error == -NLE_NOACCESS;
+
+	return error_set(err, forbidden ? STATUS_NOPERM : STATUS_OS, "%s: %s: %s%s", option, what,
+			 nl_geterror(nl_error), forbidden ? " (become root)" : "");
+}
+
+static struct nl_sock *link_connect(const char *option, struct error *err)
+{
+	struct nl_sock *sk = nl_socket_alloc();
+	int r = sk ? nl_connect(sk, NETLINK_ROUTE) : -NLE_NOMEM;
+
+	if (!r)
+		return sk;
+	nl_socket_free(sk);
+	link_fail(option, "netlink", r, err);
+	return NULL;
+}
+
+/* Bring a link up, and make it a port of @master unless that is NULL. Return: a libnl error. */
+static int change(struct nl_sock *sk, const char *name, struct rtnl_link *master)
+{
+	struct rtnl_link *old, *new;
+	int r = rtnl_link_get_kernel(sk, 0, name, &old);
+
+	if (r)
+		return r;
+	new = rtnl_link_alloc();
+	if (new) {
+		rtnl_link_set_flags(new, IFF_UP);
+		if (master) {
+			rtnl_link_set_master(new, rtnl_link_get_ifindex(master));
+			rtnl_link_set_mtu(new, rtnl_link_get_mtu(master));
+		}
+		r = rtnl_link_change(sk, old, new, 0);
+		rtnl_link_put(new);
+	} else {
+		r = -NLE_NOMEM;
+	}
+	rtnl_link_put(old);
+	return r;
+}
+
+int link_up(const char *name, const char *option, struct error *err)
+{
+	struct nl_sock *sk = link_connect(option, err);
+	int r;
+
+	if (!sk)
+		return -1;
+	r = change(sk, name, NULL);
+	nl_socket_free(sk);
+	return r ? link_fail(option, "cannot be brought up", r, err) : 0;
+}
+
+static int make_bridge(struct nl_sock *sk, const char *name)
+{
+	struct rtnl_link *link = rtnl_link_alloc();
+	int r;
+
+	if (!link)
+		return -NLE_NOMEM;
+	rtnl_link_set_name(link, name);
+	r = rtnl_link_set_type(link, "bridge");
+	if (!r) {
+		rtnl_link_set_flags(link, IFF_UP);
+		r = rtnl_link_add(sk, link, NLM_F_CREATE | NLM_F_EXCL);
+	}
+	rtnl_link_put(link);
+	return r;
+}
+
+/* Return: the bridge, made if there is none, or NULL with a libnl error in @r. */
+static struct rtnl_link *get_bridge(struct nl_sock *sk, const char *name, bool *made, int *r)
+{
+	struct rtnl_link *link = NULL;
+
+	*made = false;
+	*r = rtnl_link_get_kernel(sk, 0, name, &link);
+	if (!*r)
+		return link;
+	*r = make_bridge(sk, name);
+	*made = !*r;
+	/* Another guest may have been faster. */
+	if (!*r || *r == -NLE_EXIST)
+		*r = rtnl_link_get_kernel(sk, 0, name, &link);
+	return *r ? NULL : link;
+}
+
+static int join(struct nl_sock *sk, const char *name, const char *bridge, bool *made,
+		const char *option, struct error *err)
+{
+	struct rtnl_link *link;
+	const char *type;
+	int r;
+
+	link = get_bridge(sk, bridge, made, &r);
+	if (!link)
+		return link_fail(option, "cannot be made", r, err);
+	type = rtnl_link_get_type(link);
+	if (!type || strcmp(type, "bridge"))
+		r = error_set(err, STATUS_NOINPUT, "%s: not a bridge (name another)", option);
+	else if (change(sk, name, link))
+		r = error_set(err, STATUS_OS, "%s: %s cannot become a port", option, name);
+	rtnl_link_put(link);
+	return r;
+}
+
+/**
+ * link_join() - bring a tap up as a port of a bridge
+ * @name: the tap
+ * @bridge: the bridge, made if there is none
+ * @made: set if it was made
+ * @option: option to name in @err
+ * @err: filled in on failure
+ *
+ * Return: 0 or -1.
+ */
+int link_join(const char *name, const char *bridge, bool *made, const char *option,
+	      struct error *err)
+{
+	struct nl_sock *sk = link_connect(option, err);
+	int r;
+
+	if (!sk)
+		return -1;
+	r = join(sk, name, bridge, made, option, err);
+	nl_socket_free(sk);
+	if (r && *made)
+		link_remove_empty_bridge(bridge);
+	return r;
+}
+
+static bool has_ports(const char *bridge)
+{
+	char path[sizeof(BRIDGE_PORTS) + IFNAMSIZ];
+	struct dirent *entry;
+	bool found = false;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), BRIDGE_PORTS, bridge);
+	dir = opendir(path);
+	if (!dir)
+		return true;
+	while (!found && (entry = readdir(dir)))
+		found = *entry->d_name != '.';
+	closedir(dir);
+	return found;
+}
+
+/* Take back a bridge that link_join() made, unless somebody else uses it by now. */
+void link_remove_empty_bridge(const char *bridge)
+{
+	struct nl_sock *sk;
+	struct rtnl_link *link;
+	struct error ignored;
+
+	if (has_ports(bridge))
+		return;
+	sk = link_connect("", &ignored);
+	if (!sk)
+		return;
+	if (!rtnl_link_get_kernel(sk, 0, bridge, &link)) {
+		(void)rtnl_link_delete(sk, link);
+		rtnl_link_put(link);
+	}
+	nl_socket_free(sk);
+}

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Taps are opened with the other things the user names, before there is a VM. */
+#include "vellum/nets.h"
+
+#include <unistd.h>
+
+/**
+ * vhost_choose() - open the vhost device that is to serve a disk or card, if any
+ * @v: zeroed; left closed when the launcher is to serve it
+ * @how: what was asked for
+ * @path: Vellum's vhost device for this type
+ * @option: the option, kept by reference
+ * @err: filled in on failure
+ *
+ * Return: 0 or -1.
+ */
+int vhost_choose(struct vhost *v, const struct run_vhost *how, const char *path,
+		 const char *option, struct error *err)
+{
+	if (how->mode == VHOST_OFF || (how->mode == VHOST_AUTO && access(path, R_OK | W_OK)))
+		return 0;
+	return vhost_open(v, how->path ? how->path : path, option, err);
+}
+
+static int open_net(struct virtio_net *net, const struct run_net *o, struct error *err)
+{
+	int r;
+
+	r = o->is_bridge ? tap_open_bridged(&net->tap, o->name, o->option, err) :
+			   tap_open_named(&net->tap, o->name, o->option, err);
+	return r ? r : vhost_choose(&net->vhost, &o->vhost, VHOST_NET_DEVICE, o->option, err);
+}
+
+int nets_open(struct machine *m, struct error *err)
+{
+	u32 i;
+
+	for (i = 0; i < m->options->net_count; i++)
+		if (open_net(&m->nets[i], &m->options->nets[i], err))
+			return -1;
+	return 0;
+}
+
+int nets_wire(struct machine *m, struct error *err)
+{
+	u32 i;
+
+	for (i = 0; i < m->options->net_count; i++) {
+		const struct run_net *o = &m->options->nets[i];
+		struct virtio_net *net = &m->nets[i];
+
+		net->vhost.routes = &m->routes;
+		if (net_init(net, o->has_mac ? o->mac : NULL, &m->kvm, &m->ram, err) ||
+		    virtio_plug(&net->dev, &m->pci, err))
+			return -1;
+	}
+	return 0;
+}
+
+int nets_start(struct machine *m, struct error *err)
+{
+	u32 i;
+
+	for (i = 0; i < m->options->net_count; i++)
+		if (virtio_start(&m->nets[i].dev, err))
+			return -1;
+	return 0;
+}
+
+void nets_stop(struct machine *m)
+{
+	u32 i;
+
+	for (i = 0; i < m->options->net_count; i++)
+		virtio_stop(&m->nets[i].dev);
+}
+
+void nets_destroy(struct machine *m)
+{
+	u32 i;
+
+	for (i = 0; i < m->options->net_count; i++)
+		net_destroy(&m->nets[i]);
+}
