@@ -111,6 +111,42 @@ truncate -s 1M "$tmp/disk"
 run 66 '--disk .*/disk: in use' --disk "$tmp/disk" --disk "$tmp/disk"
 run 69 '--device .*/no-device' --disk "$tmp/disk,readonly" --disk "$tmp/disk,readonly"
 
+run 66 '--disk /nowhere: No such file' --disk /nowhere,ro,vhost=off
+run 66 '--disk /nowhere,vhost: No such file' --disk /nowhere,vhost
+run 64 '--disk: vhost=maybe: unknown' --disk "$tmp/disk,vhost=maybe"
+run 64 '--disk: vhost=: unknown' --disk "$tmp/disk,vhost="
+run 69 '--disk .*/disk: /nowhere: no such device' --disk "$tmp/disk,vhost=/nowhere"
+run 69 '--disk .*/disk: /dev/null: not a vhost device' --disk "$tmp/disk,ro,vhost=/dev/null"
+[ -e /dev/vellum-vhost-blk ] || run 69 'vellum-vhost-blk: no such device' --disk "$tmp/disk,vhost=on"
+
+run 64 '--net: : unknown' --net ''
+run 64 '--net: : unknown' --net ',tap=x'
+run 64 '--net: no tap and no bridge' --net vhost=off
+run 64 '--net: user: unknown' --net user
+run 64 '--net: tap=: not the name of a link' --net tap=
+run 64 '--net: tap=a/b: not the name of a link' --net tap=a/b
+run 64 '--net: tap=x%d: not the name of a link' --net tap=x%d
+run 64 '--net: bridge=..: not the name of a link' --net bridge=..
+run 64 '--net: bridge=sixteen-and-more: not the name' --net bridge=sixteen-and-more
+run 64 '--net: bridge=b: a second tap or bridge' --net tap=a,bridge=b
+for mac in '' 0 02:00:00:00:00 02:00:00:00:00:1 02:00:00:00:00:0g 02:00:00:00:00:01:02 03:00:00:00:00:01; do
+	run 64 "--net: mac=$mac: not the address" --net "tap=a,mac=$mac"
+done
+run 64 '--net: vhost=maybe: unknown' --net tap=a,vhost=maybe
+run 64 '--net tap=a: too many cards' --net tap=a --net tap=a --net tap=a --net tap=a --net tap=a
+run 64 '--net: needs a value' --net
+# Nothing is made when the tap cannot be: here "lo" is there, and is no tap.
+if [ "$(id -u)" -eq 0 ] && [ -c /dev/net/tun ] && : 2>/dev/null <>/dev/net/tun; then
+	run 66 '--net tap=lo: exists and is no tap' --net tap=lo,vhost=off
+	run 69 '--net tap=vlt0: /nowhere: no such device' --net tap=vlt0,vhost=/nowhere
+	expect 'the tap is gone' test ! -e /sys/class/net/vlt0
+	run 66 '--net bridge=lo: not a bridge' --net bridge=lo,vhost=off
+	run 69 '--device .*/no-device' --net bridge=vltbr,vhost=off
+	expect 'the bridge is gone' test ! -e /sys/class/net/vltbr
+else
+	tap_skip 'no taps here'
+fi
+
 # Somebody who may not open the device; only root can become such.
 nobody=65534
 chmod 755 "$tmp"
@@ -128,5 +164,5 @@ fi
 
 expect 'version' sh -c "$VELLUM version | grep -q '^vellum [0-9]'"
 expect 'version --json' sh -c "$VELLUM version --json | grep -q '\"version\": *\"'"
-expect 'help' sh -c "$VELLUM help | grep -q run && $VELLUM run --help | grep -q -- --mem-path"
+expect 'help' sh -c "$VELLUM help | grep -q run && $VELLUM run --help | grep -q -- --net"
 tap_end

@@ -51,9 +51,13 @@ static int open_disks(struct machine *m, struct error *err)
 	const struct run_options *o = m->options;
 	u32 i;
 
-	for (i = 0; i < o->disk_count; i++)
-		if (blk_open(&m->disks[i], o->disks[i].path, o->disks[i].readonly, err))
+	for (i = 0; i < o->disk_count; i++) {
+		struct virtio_blk *blk = &m->disks[i];
+
+		if (blk_open(blk, o->disks[i].path, o->disks[i].readonly, err) ||
+		    vhost_choose(&blk->vhost, &o->disks[i].vhost, VHOST_BLK_DEVICE, blk->option, err))
 			return -1;
+	}
 	return 0;
 }
 

@@ -72,10 +72,12 @@ static int wire_disks(struct machine *m, struct error *err)
 {
 	u32 i;
 
-	for (i = 0; i < m->options->disk_count; i++)
-		if (blk_init(&m->disks[i], &m->kvm, &m->ram, err) ||
+	for (i = 0; i < m->options->disk_count; i++) {
+		m->disks[i].vhost.routes = &m->routes;
+		if (blk_init(&m->disks[i], &m->kvm, &m->ram, m->options->cpus, err) ||
 		    virtio_plug(&m->disks[i].dev, &m->pci, err))
 			return -1;
+	}
 	return 0;
 }
 

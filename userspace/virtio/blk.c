@@ -9,7 +9,6 @@
 
 enum { QUEUE_REQUEST, QUEUES };
 
-#define CLASS_STORAGE_SCSI	0x010000
 /* The header and the status byte take a descriptor each. */
 #define SEGMENTS_MAX		(QUEUE_SIZE_MAX - 2)
 
@@ -37,7 +36,7 @@ static int serve(struct virtio_device *dev)
 static const struct virtio_ops blk_ops = {
 	.name = "virtio-blk",
 	.type = VIRTIO_ID_BLOCK,
-	.class_code = CLASS_STORAGE_SCSI,
+	.class_code = BLK_CLASS_SCSI,
 	.queues = QUEUES,
 	.features = FEATURE(VIRTIO_BLK_F_SEG_MAX) | FEATURE(VIRTIO_BLK_F_BLK_SIZE) |
 		    FEATURE(VIRTIO_BLK_F_FLUSH),
@@ -50,13 +49,16 @@ static const struct virtio_ops blk_ops = {
  * @blk: opened by blk_open()
  * @kvm: the VM
  * @ram: its RAM
+ * @cpus: vCPUs; a disk the kernel serves has a queue for each
  * @err: filled in on failure
  *
  * Return: 0 or -1.
  */
-int blk_init(struct virtio_blk *blk, const struct kvm *kvm, const struct guest_ram *ram,
+int blk_init(struct virtio_blk *blk, const struct kvm *kvm, const struct guest_ram *ram, u32 cpus,
 	     struct error *err)
 {
+	if (vhost_is_open(&blk->vhost))
+		return blk_init_vhost(blk, kvm, ram, cpus, err);
 	blk->config.capacity = blk->size / BLK_SECTOR;
 	blk->config.seg_max = SEGMENTS_MAX;
 	blk->config.blk_size = BLK_SECTOR;

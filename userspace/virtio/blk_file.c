@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -58,6 +60,21 @@ static int lock_file(const struct virtio_blk *blk, struct error *err)
 	return 0;
 }
 
+/* The serial number is the file's name, which tells disks apart under /dev/disk/by-id. */
+void blk_serial(const struct virtio_blk *blk, u8 *serial)
+{
+	const char *name = blk->path;
+	const char *p;
+	size_t i;
+
+	memset(serial, 0, VIRTIO_BLK_ID_BYTES);
+	for (p = blk->path; *p; p++)
+		if (*p == '/' && p[1])
+			name = p + 1;
+	for (i = 0; i < VIRTIO_BLK_ID_BYTES && name[i]; i++)
+		serial[i] = (u8)name[i];
+}
+
 /**
  * blk_open() - open and lock a disk's file
  * @blk: zeroed; filled in
@@ -71,6 +88,8 @@ int blk_open(struct virtio_blk *blk, const char *path, bool readonly, struct err
 {
 	blk->path = path;
 	blk->readonly = readonly;
+	if (asprintf(&blk->option, "--disk %s", path) < 0)
+		blk->option = NULL;
 	blk->fd = open(path, (readonly ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	if (blk->fd < 0 && errno == EROFS)
 		return disk_fail(blk, STATUS_NOINPUT, "read-only file system (add ,readonly)", err);
@@ -88,6 +107,9 @@ int blk_open(struct virtio_blk *blk, const char *path, bool readonly, struct err
 
 void blk_close(struct virtio_blk *blk)
 {
+	vhost_close(&blk->vhost);
+	free(blk->option);
+	blk->option = NULL;
 	if (blk->path && blk->fd >= 0)
 		close(blk->fd);
 	blk->path = NULL;

@@ -60,19 +60,11 @@ static u8 write_sectors(struct virtio_blk *blk, u64 sector, struct iov_cursor *o
 	return status;
 }
 
-/* The serial number is the file's name, which tells disks apart under /dev/disk/by-id. */
 static u8 get_id(const struct virtio_blk *blk, struct iov_cursor *in)
 {
-	char id[VIRTIO_BLK_ID_BYTES] = { 0 };
-	const char *name = blk->path;
-	const char *p;
-	size_t i;
+	u8 id[VIRTIO_BLK_ID_BYTES];
 
-	for (p = blk->path; *p; p++)
-		if (*p == '/' && p[1])
-			name = p + 1;
-	for (i = 0; i < sizeof(id) && name[i]; i++)
-		id[i] = name[i];
+	blk_serial(blk, id);
 	return iov_put(in, id, sizeof(id)) ? VIRTIO_BLK_S_OK : VIRTIO_BLK_S_IOERR;
 }
 
