@@ -1,0 +1,105 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+# Runs in the machine, where no hypervisor is loaded: measures disks or cards from inside a guest and prints "SIDE
+# AREA.NAME TICKS NANOSECONDS PEER_IS". usage: virtio.sh net|blk SIDE...   (SIDE: ours, peer)
+set -eu
+
+: "${FRAMES:=8192}"	# a multiple of 64
+: "${ROUNDS:=1000}"
+: "${REQUESTS:=4000}"
+: "${DISK_MIB:=64}"
+area=$1
+shift
+out=/tmp/figures.console
+
+fail() {
+	echo "bench: $*" >&2
+	[ ! -s $out ] || tail -n 20 $out >&2
+	exit 1
+}
+
+modprobe_all() {
+	for m in "$@"; do
+		modprobe "$m" || fail "$m does not load"
+	done
+}
+
+# guest COMMAND OPTION...: on Vellum; what it says is in $out
+guest() {
+	command=$(echo "$1" | tr -s '\n\t' ' ')
+	shift
+	vellum run --device /dev/vellum --kernel /lab/guest/vmlinuz --initrd /bench/initrd --mem 192M --cpus "${CPUS:-1}" \
+		--append "quiet nokaslr guest.cmd=\"$command\"" "$@" >$out 2>&1 </dev/null
+}
+
+# figures TAG: of the guest, as "NAME TICKS NANOSECONDS"
+figures() {
+	tr -d '\r' <$out | sed -n "s/^figure $1\.//p"
+}
+
+# One guest has a card of each kind: the same kernel in the same state drives all of them.
+net() {
+	modprobe_all tun vhost_net vellum vellum_vhost
+	for i in 0 1 2; do
+		{
+			while [ ! -e /sys/class/net/bench$i ]; do
+				usleep 100000
+			done
+			virtio_bench serve bench$i "$FRAMES" "$ROUNDS"
+		} &
+	done
+	guest "for c in ours:eth0 stock:eth1 user:eth2; do n=\${c%:*}; e=\${c#*:}; ip link set \$e up; sleep 1;
+		virtio_bench tx \$n.net.tx \$e $FRAMES; virtio_bench rx \$n.net.rx \$e $FRAMES;
+		virtio_bench rr \$n.net.rr \$e $ROUNDS; done" \
+		--net tap=bench0,vhost=on --net tap=bench1,vhost=/dev/vhost-net --net tap=bench2,vhost=off ||
+		fail "the guest failed"
+	figures ours | sed 's/.*/ours & vhost-net/'
+	figures stock | sed 's/.*/peer & vhost-net/'
+	figures ours | grep -v '\.rr ' | sed 's/^\([^ ]*\)\(.*\)/ours \1_user\2 user-space-tap/'
+	figures user | grep -v '\.rr ' | sed 's/^\([^ ]*\)\(.*\)/peer \1_user\2 user-space-tap/'
+	rmmod vellum_vhost vellum
+}
+
+# disk TAG DEVICE: the guest's commands for one disk
+disk() {
+	b=virtio_bench n=$REQUESTS
+	echo "$b blk $1.blk.randread $2 read rand 4096 32 $n; $b blk $1.blk.randwrite $2 write rand 4096 32 $n;" \
+		"$b blk $1.blk.randread_qd1 $2 read rand 4096 1 $((n / 4));" \
+		"$b blk $1.blk.seqread $2 read seq 131072 4 $((n / 8)); $b blk $1.blk.seqwrite $2 write seq 131072 4 $((n / 8));"
+}
+
+# Pages of a RAM disk exist once they were written.
+blk_ours() {
+	modprobe_all vellum vellum_vhost
+	guest "$(disk ours /dev/vda) $(disk user /dev/vdb)" --disk /dev/ram0,vhost=on --disk /dev/ram1,vhost=off ||
+		fail "the guest failed"
+	figures ours | sed 's/.*/ours & qemu-iothread/'
+	figures ours | sed 's/^\([^ ]*\)\(.*\)/ours \1_user\2 vellum-user-space/'
+	figures user | sed 's/^\([^ ]*\)\(.*\)/peer \1_user\2 vellum-user-space/'
+	rmmod vellum_vhost vellum
+}
+
+blk_peer() {
+	vendor=kvm_intel
+	! grep -q '^flags.* svm' /proc/cpuinfo || vendor=kvm_amd
+	modprobe_all $vendor
+	qemu-system-x86_64 -accel kvm -cpu host -m 192 -smp "${CPUS:-1}" -nodefaults -no-user-config -display none \
+		-serial stdio -kernel /lab/guest/vmlinuz -initrd /bench/initrd \
+		-append "console=ttyS0 quiet nokaslr guest.cmd=\"$(disk peer /dev/vda)\"" \
+		-object iothread,id=io -drive if=none,id=d,file=/dev/ram0,format=raw,cache=none,aio=native \
+		-device virtio-blk-pci,drive=d,iothread=io,num-queues="${CPUS:-1}" >$out 2>&1 </dev/null || fail "QEMU failed"
+	figures peer | sed 's/.*/peer & qemu-iothread/'
+	rmmod $vendor kvm
+}
+
+blk() {
+	modprobe brd rd_nr=2 rd_size=$((DISK_MIB * 1024))
+	for i in 0 1; do
+		dd if=/dev/zero of=/dev/ram$i bs=1M count="$DISK_MIB" 2>/dev/null
+	done
+	for side in "$@"; do
+		"blk_$side"
+	done
+}
+
+"$area" "$@"

@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Disks and network cards as a guest's kernel sees them. Frames carry an ethertype of their own
+ * and go by packet sockets, so that nothing but the driver and the device behind it is compared;
+ * blocks go by asynchronous direct I/O. Each guest command prints "figure NAME TICKS NANOSECONDS"
+ * for one frame or request over the whole run.
+ *
+ * In the guest:  tx|rx|rr NAME INTERFACE COUNT
+ *                blk NAME DEVICE read|write rand|seq BYTES DEPTH COUNT
+ * On the host:   serve INTERFACE COUNT COUNT, the other end of one rx and then of one rr
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/aio_abi.h>
+#include <linux/fs.h>
+#include <linux/if_packet.h>
+#include <net/ethernet.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+#include <x86intrin.h>
+
+/* IEEE 802, local experimental: frames the other end listens to, and those it ignores. */
+#define ETHERTYPE	0x88b5
+#define ETHERTYPE_LOST	0xb6
+#define ETHERTYPE_BYTE	13
+#define FRAME		64
+#define BATCH		32	/* frames a system call */
+#define WINDOW		128	/* frames in flight from source to rx */
+#define ALIGN		4096
+#define DEPTH_MAX	64
+
+struct stopwatch {
+	uint64_t ticks;
+	struct timespec at;
+};
+
+static void die(const char *what)
+{
+	fprintf(stderr, "virtio_bench: %s: %s\n", what, strerror(errno));
+	exit(1);
+}
+
+static long number(const char *text)
+{
+	char *end;
+	long n = strtol(text, &end, 10);
+
+	if (n <= 0 || *end) {
+		fprintf(stderr, "virtio_bench: %s: not a count\n", text);
+		exit(2);
+	}
+	return n;
+}
+
+static void begin(struct stopwatch *w)
+{
+	clock_gettime(CLOCK_MONOTONIC, &w->at);
+	w->ticks = __rdtsc();
+}
+
+static void report(const struct stopwatch *w, const char *name, long count)
+{
+	uint64_t ticks = __rdtsc() - w->ticks;
+	struct timespec now;
+	uint64_t ns;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	ns = (uint64_t)(now.tv_sec - w->at.tv_sec) * 1000000000 + now.tv_nsec - w->at.tv_nsec;
+	printf("figure %s %lu %lu\n", name, (unsigned long)(ticks / count),
+	       (unsigned long)(ns / count));
+}
+
+static int open_link(const char *interface)
+{
+	struct sockaddr_ll addr = {
+		.sll_family = AF_PACKET,
+		.sll_protocol = htons(ETHERTYPE),
+		.sll_ifindex = (int)if_nametoindex(interface),
+	};
+	struct timeval patience = { .tv_sec = 900 };
+	int fd = socket(AF_PACKET, SOCK_RAW, htons(ETHERTYPE));
+
+	if (fd < 0 || !addr.sll_ifindex || bind(fd, (struct sockaddr *)&addr, sizeof(addr)))
+		die(interface);
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	return fd;
+}
+
+static uint8_t frame[2048] = {
+	0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 0, 0, 0, 0, 1, ETHERTYPE >> 8, ETHERTYPE & 0xff,
+};
+
+static void send_frames(int fd, long count)
+{
+	static struct iovec iov = { frame, FRAME };
+	static struct mmsghdr batch[BATCH];
+	int i, n;
+
+	for (i = 0; i < BATCH; i++)
+		batch[i].msg_hdr = (struct msghdr){ .msg_iov = &iov, .msg_iovlen = 1 };
+	while (count > 0) {
+		n = sendmmsg(fd, batch, count < BATCH ? (unsigned int)count : BATCH, 0);
+		if (n < 0 && errno != ENOBUFS)
+			die("sendmmsg");
+		if (n > 0)
+			count -= n;
+	}
+}
+
+/* Frames that this end sent itself are seen, too: they are not counted. */
+static long receive_frames(int fd, long count)
+{
+	static uint8_t room[FRAME];
+	struct sockaddr_ll from;
+	socklen_t len = sizeof(from);
+	long got = 0;
+
+	while (got < count) {
+		/* A tap that was just made comes up a moment later. */
+		if (recvfrom(fd, room, sizeof(room), 0, (struct sockaddr *)&from, &len) >= 0)
+			got += from.sll_pkttype != PACKET_OUTGOING;
+		else if (errno != ENETDOWN)
+			die("recvfrom");
+	}
+	return got;
+}
+
+static void do_tx(int fd, long count)
+{
+	frame[ETHERTYPE_BYTE] = ETHERTYPE_LOST;
+	send_frames(fd, count);
+}
+
+/* An answer for each half window: nothing is lost, and the link never runs dry. */
+static void do_rx(int fd, long count)
+{
+	send_frames(fd, 1);
+	for (; count > 0; count -= WINDOW / 2) {
+		receive_frames(fd, WINDOW / 2);
+		send_frames(fd, 1);
+	}
+}
+
+static void do_rr(int fd, long count)
+{
+	while (count--) {
+		send_frames(fd, 1);
+		receive_frames(fd, 1);
+	}
+}
+
+static void do_source(int fd, long count)
+{
+	receive_frames(fd, 1);
+	send_frames(fd, WINDOW);
+	for (count -= WINDOW; count > 0; count -= WINDOW / 2) {
+		receive_frames(fd, 1);
+		send_frames(fd, WINDOW / 2);
+	}
+	receive_frames(fd, 2);
+}
+
+static void do_echo(int fd, long count)
+{
+	while (count--) {
+		receive_frames(fd, 1);
+		send_frames(fd, 1);
+	}
+}
+
+struct job {
+	int fd;
+	bool write, random;
+	long size, depth, count;
+	uint64_t blocks, next;
+};
+
+static uint64_t next_block(struct job *j)
+{
+	/* Donald Knuth's constants; the high bits are the random ones. */
+	static uint64_t state = 1;
+
+	if (!j->random)
+		return j->next++ % j->blocks;
+	state = state * 6364136223846793005 + 1442695040888963407;
+	return (state >> 33) % j->blocks;
+}
+
+static void submit(struct job *j, aio_context_t ctx, struct iocb *cb)
+{
+	cb->aio_offset = (int64_t)(next_block(j) * j->size);
+	if (syscall(SYS_io_submit, ctx, 1L, &cb) != 1)
+		die("io_submit");
+}
+
+static void run_job(struct job *j)
+{
+	static struct iocb cbs[DEPTH_MAX];
+	struct io_event events[DEPTH_MAX];
+	aio_context_t ctx = 0;
+	long i, n, begun = 0, done = 0;
+
+	if (syscall(SYS_io_setup, DEPTH_MAX, &ctx))
+		die("io_setup");
+	for (i = 0; i < j->depth; i++, begun++) {
+		void *buf = aligned_alloc(ALIGN, j->size);
+
+		memset(buf, 1, j->size);
+		cbs[i] = (struct iocb){
+			.aio_fildes = j->fd, .aio_nbytes = j->size, .aio_buf = (uintptr_t)buf,
+			.aio_lio_opcode = j->write ? IOCB_CMD_PWRITE : IOCB_CMD_PREAD,
+		};
+		submit(j, ctx, &cbs[i]);
+	}
+	while (done < j->count) {
+		n = syscall(SYS_io_getevents, ctx, 1L, (long)DEPTH_MAX, events, NULL);
+		for (i = 0; i < n; i++, done++) {
+			if (events[i].res != j->size)
+				die("a request failed");
+			if (begun++ < j->count)
+				submit(j, ctx, (struct iocb *)(uintptr_t)events[i].obj);
+		}
+	}
+	syscall(SYS_io_destroy, ctx);
+}
+
+static int blk(char **arg)
+{
+	struct job j = {
+		.fd = open(arg[1], O_RDWR | O_DIRECT), .write = !strcmp(arg[2], "write"),
+		.random = !strcmp(arg[3], "rand"), .size = number(arg[4]),
+		.depth = number(arg[5]), .count = number(arg[6]),
+	};
+	struct stopwatch w;
+	uint64_t bytes;
+
+	if (j.fd < 0 || ioctl(j.fd, BLKGETSIZE64, &bytes) || j.depth > DEPTH_MAX)
+		die(arg[1]);
+	j.blocks = bytes / j.size;
+	begin(&w);
+	run_job(&j);
+	report(&w, arg[0], j.count);
+	return 0;
+}
+
+static int serve(char **arg)
+{
+	int fd = open_link(arg[0]);
+
+	do_source(fd, number(arg[1]));
+	do_echo(fd, number(arg[2]));
+	return 0;
+}
+
+static const struct {
+	const char *name;
+	void (*run)(int fd, long count);
+} commands[] = { { "tx", do_tx }, { "rx", do_rx }, { "rr", do_rr } };
+
+int main(int argc, char **argv)
+{
+	struct stopwatch w;
+	size_t i;
+	long count;
+	int fd;
+
+	if (argc == 9 && !strcmp(argv[1], "blk"))
+		return blk(argv + 2);
+	if (argc == 5 && !strcmp(argv[1], "serve"))
+		return serve(argv + 2);
+	for (i = 0; i < sizeof(commands) / sizeof(*commands); i++) {
+		if (argc != 5 || strcmp(argv[1], commands[i].name))
+			continue;
+		fd = open_link(argv[3]);
+		count = number(argv[4]);
+		begin(&w);
+		commands[i].run(fd, count);
+		report(&w, argv[2], count);
+		return 0;
+	}
+	fprintf(stderr, "virtio_bench: see the head of its source\n");
+	return 2;
+}
