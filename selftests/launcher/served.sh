@@ -100,9 +100,13 @@ test_disk() {
 		--cpus 2 --disk "$disk,vhost=$SERVED_BLK"
 	check 'the next guest ends well' reader done_well reader
 	check 'every byte that was synced is there' reader same_sums writer reader
-	start refused "dd if=/dev/vda of=/dev/null bs=64k count=16 && ! dd if=/dev/zero of=/dev/vda count=1 conv=fsync" \
-		--disk "$disk,ro,vhost=$SERVED_BLK"
-	check 'a read-only disk reads, and refuses writes' refused done_well refused
+	# Then by a driver that has fewer queues than the one before it.
+	start refused "dd if=/dev/vda of=/dev/null bs=64k count=16 && ! dd if=/dev/zero of=/dev/vda count=1 conv=fsync || exit 1;
+		rmmod virtio_blk && insmod /modules/\$(uname -r)/virtio_blk.ko num_request_queues=1 || exit 2;
+		dd if=/dev/vda of=/dev/null bs=64k count=64 && ls /sys/block/vda/mq" \
+		--cpus 2 --disk "$disk,ro,vhost=$SERVED_BLK"
+	check 'a read-only disk reads, refuses writes, and takes another driver' refused done_well refused
+	check 'nothing is complained of' refused test ! -s "$tmp/refused.err"
 	[ -b "$disk" ] || rm "$disk"
 }
 

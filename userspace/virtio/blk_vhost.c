@@ -34,10 +34,37 @@ static int set_running(const struct virtio_blk *blk, int running)
 	return ioctl(blk->vhost.fd, VHOST_BLK_SET_RUNNING, &running);
 }
 
+/* The serial number is the file's name, as with the launcher's own device. */
+static int set_backend(const struct virtio_blk *blk, u32 queues)
+{
+	struct vhost_blk_backend backend = {
+		.fd = blk->fd,
+		.flags = blk->readonly ? VHOST_BLK_F_READ_ONLY : 0,
+		.num_queues = (u16)queues,
+		.queue_size = QUEUE_SIZE_MAX,
+	};
+
+	blk_serial(blk, backend.serial);
+	return ioctl(blk->vhost.fd, VHOST_BLK_SET_BACKEND, &backend);
+}
+
+/* Every ring the kernel knows would run: those of an earlier driver with more queues must go. */
+static int forget_others(struct virtio_blk *blk)
+{
+	struct vhost *v = &blk->vhost;
+
+	if (!vhost_knows_others(v))
+		return 0;
+	return vhost_renew(v) || set_backend(blk, v->dev->queue_count) ||
+	       ioctl(v->fd, VHOST_BLK_SET_CONFIG_CALL, &v->config_fd);
+}
+
 static int start(struct virtio_device *dev)
 {
 	struct virtio_blk *blk = blk_of(dev);
 
+	if (forget_others(blk))
+		return vhost_complain(&blk->vhost, strerror(errno));
 	if (vhost_start(&blk->vhost))
 		return -1;
 	return set_running(blk, 1) ? vhost_complain(&blk->vhost, strerror(errno)) : 0;
@@ -77,20 +104,6 @@ static const struct virtio_ops vhost_blk_ops = {
 	.stop = stop,
 	.vectors_changed = vectors_changed,
 };
-
-/* The serial number is the file's name, as with the launcher's own device. */
-static int set_backend(const struct virtio_blk *blk, u32 queues)
-{
-	struct vhost_blk_backend backend = {
-		.fd = blk->fd,
-		.flags = blk->readonly ? VHOST_BLK_F_READ_ONLY : 0,
-		.num_queues = (u16)queues,
-		.queue_size = QUEUE_SIZE_MAX,
-	};
-
-	blk_serial(blk, backend.serial);
-	return ioctl(blk->vhost.fd, VHOST_BLK_SET_BACKEND, &backend);
-}
 
 static int set_up(struct virtio_blk *blk, u32 queues, struct error *err)
 {

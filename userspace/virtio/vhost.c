@@ -16,6 +16,8 @@
 
 #include "boot/layout.h"
 
+#define COMPLAINTS_MAX	8
+
 static int vhost_fail(const struct vhost *v, const char *what, struct error *err)
 {
 	switch (errno) {
@@ -98,10 +100,12 @@ void vhost_close(struct vhost *v)
 }
 
 /* One line on standard error; the machine goes on. Return: -1. */
-int vhost_complain(const struct vhost *v, const char *what)
+int vhost_complain(struct vhost *v, const char *what)
 {
 	struct error line;
 
+	if (v->complaints++ >= COMPLAINTS_MAX)
+		return -1;
 	error_set(&line, 0, "%s: %s (it is out of order until its driver resets it)", v->option,
 		  what);
 	error_print(&line);
@@ -162,6 +166,24 @@ static int set_queue(const struct vhost *v, u32 i)
 	return set_file(v, VHOST_SET_VRING_ERR, i, vq->err_fd);
 }
 
+/* Does the kernel have rings of an earlier driver that this one did not set up? */
+bool vhost_knows_others(const struct vhost *v)
+{
+	u32 i;
+
+	for (i = 0; i < v->dev->queue_count; i++)
+		if ((v->known & BIT(i)) && !v->dev->queues[i].enabled)
+			return true;
+	return false;
+}
+
+/* Let the kernel forget everything, its back end included. */
+int vhost_renew(struct vhost *v)
+{
+	v->known = 0;
+	return ioctl(v->fd, VHOST_RESET_OWNER) || ioctl(v->fd, VHOST_SET_OWNER) ? -1 : 0;
+}
+
 /**
  * vhost_start() - hand the enabled queues to the kernel
  * @v: an attached device
@@ -173,19 +195,23 @@ static int set_queue(const struct vhost *v, u32 i)
 int vhost_start(struct vhost *v)
 {
 	__u64 features = v->dev->driver_features & v->features;
+	int r, error;
 	u32 i;
-	int r;
 
 	r = ioctl(v->fd, VHOST_SET_FEATURES, &features) || set_memory(v);
-	for (i = 0; i < v->dev->queue_count; i++)
-		if (v->dev->queues[i].enabled)
-			r = r || set_queue(v, i);
+	for (i = 0; i < v->dev->queue_count; i++) {
+		if (!v->dev->queues[i].enabled)
+			continue;
+		r = r || set_queue(v, i);
+		v->known |= (u32)BIT(i);
+	}
+	error = errno;
 	pthread_mutex_lock(&v->dev->irq_lock);
 	v->active = true;
 	vhost_wire(v);
 	pthread_mutex_unlock(&v->dev->irq_lock);
 	v->dev->poll_on = true;
-	return r ? vhost_complain(v, strerror(errno)) : 0;
+	return r ? vhost_complain(v, strerror(error)) : 0;
 }
 
 /* The back end is stopped: take the queues back. */

@@ -36,6 +36,8 @@ struct vhost_queue {
  * @epoll_fd: what the device's thread waits for
  * @queues: dev->queue_count of them
  * @active: the queues run; protected by the irq_lock
+ * @known: the queues the kernel has been told of, a bit each; protected by the io_lock
+ * @complaints: lines printed so far; a guest must not fill the terminal
  */
 struct vhost {
 	int fd;
@@ -48,6 +50,8 @@ struct vhost {
 	int epoll_fd;
 	struct vhost_queue queues[VIRTIO_QUEUES_MAX];
 	bool active;
+	u32 known;
+	u32 complaints;
 };
 
 /* What the device's thread found. */
@@ -71,7 +75,9 @@ static inline bool vhost_is_open(const struct vhost *v)
 int vhost_start(struct vhost *v);
 void vhost_stop(struct vhost *v);
 enum vhost_news vhost_serve(struct vhost *v);
-int vhost_complain(const struct vhost *v, const char *what);
+int vhost_complain(struct vhost *v, const char *what);
+bool vhost_knows_others(const struct vhost *v);
+int vhost_renew(struct vhost *v);
 
 /* Called with the device's irq_lock held. */
 void vhost_wire(struct vhost *v);
