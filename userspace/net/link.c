@@ -6,10 +6,13 @@
 #include <linux/if.h>
 #include <netlink/errno.h>
 #include <netlink/route/link.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
 #define BRIDGE_PORTS	"/sys/class/net/%s/brif"
+/* How the last guest to leave a bridge knows that one of its kind made it. */
+#define BRIDGE_ALIAS	"made by vellum run"
 
 static int link_fail(const char *option, const char *what, int nl_error, struct error *err)
 {
@@ -84,31 +87,47 @@ static int make_bridge(struct nl_sock *sk, const char *name)
 	return r;
 }
 
+/* The kernel takes no alias for a link that is only being made. */
+static void mark(struct nl_sock *sk, struct rtnl_link *bridge)
+{
+	struct rtnl_link *new = rtnl_link_alloc();
+
+	if (!new)
+		return;
+	rtnl_link_set_ifalias(new, BRIDGE_ALIAS);
+	(void)rtnl_link_change(sk, bridge, new, 0);
+	rtnl_link_put(new);
+}
+
 /* Return: the bridge, made if there is none, or NULL with a libnl error in @r. */
-static struct rtnl_link *get_bridge(struct nl_sock *sk, const char *name, bool *made, int *r)
+static struct rtnl_link *get_bridge(struct nl_sock *sk, const char *name, int *r)
 {
 	struct rtnl_link *link = NULL;
+	bool made;
 
-	*made = false;
 	*r = rtnl_link_get_kernel(sk, 0, name, &link);
 	if (!*r)
 		return link;
 	*r = make_bridge(sk, name);
-	*made = !*r;
+	made = !*r;
 	/* Another guest may have been faster. */
-	if (!*r || *r == -NLE_EXIST)
+	if (made || *r == -NLE_EXIST)
 		*r = rtnl_link_get_kernel(sk, 0, name, &link);
-	return *r ? NULL : link;
+	if (*r)
+		return NULL;
+	if (made)
+		mark(sk, link);
+	return link;
 }
 
-static int join(struct nl_sock *sk, const char *name, const char *bridge, bool *made,
-		const char *option, struct error *err)
+static int join(struct nl_sock *sk, const char *name, const char *bridge, const char *option,
+		struct error *err)
 {
 	struct rtnl_link *link;
 	const char *type;
 	int r;
 
-	link = get_bridge(sk, bridge, made, &r);
+	link = get_bridge(sk, bridge, &r);
 	if (!link)
 		return link_fail(option, "cannot be made", r, err);
 	type = rtnl_link_get_type(link);
@@ -124,24 +143,20 @@ static int join(struct nl_sock *sk, const char *name, const char *bridge, bool *
  * link_join() - bring a tap up as a port of a bridge
  * @name: the tap
  * @bridge: the bridge, made if there is none
- * @made: set if it was made
  * @option: option to name in @err
  * @err: filled in on failure
  *
  * Return: 0 or -1.
  */
-int link_join(const char *name, const char *bridge, bool *made, const char *option,
-	      struct error *err)
+int link_join(const char *name, const char *bridge, const char *option, struct error *err)
 {
 	struct nl_sock *sk = link_connect(option, err);
 	int r;
 
 	if (!sk)
 		return -1;
-	r = join(sk, name, bridge, made, option, err);
+	r = join(sk, name, bridge, option, err);
 	nl_socket_free(sk);
-	if (r && *made)
-		link_remove_empty_bridge(bridge);
 	return r;
 }
 
@@ -162,7 +177,14 @@ static bool has_ports(const char *bridge)
 	return found;
 }
 
-/* Take back a bridge that link_join() made, unless somebody else uses it by now. */
+static bool is_marked(struct rtnl_link *link)
+{
+	const char *alias = rtnl_link_get_ifalias(link);
+
+	return alias && !strcmp(alias, BRIDGE_ALIAS);
+}
+
+/* Remove a bridge that link_join() made, in this launcher or another, and that nobody uses now. */
 void link_remove_empty_bridge(const char *bridge)
 {
 	struct nl_sock *sk;
@@ -175,7 +197,8 @@ void link_remove_empty_bridge(const char *bridge)
 	if (!sk)
 		return;
 	if (!rtnl_link_get_kernel(sk, 0, bridge, &link)) {
-		(void)rtnl_link_delete(sk, link);
+		if (is_marked(link))
+			(void)rtnl_link_delete(sk, link);
 		rtnl_link_put(link);
 	}
 	nl_socket_free(sk);

@@ -5,11 +5,8 @@
 
 #include "util/error.h"
 
-#include <stdbool.h>
-
 int link_up(const char *name, const char *option, struct error *err);
-int link_join(const char *name, const char *bridge, bool *made, const char *option,
-	      struct error *err);
+int link_join(const char *name, const char *bridge, const char *option, struct error *err);
 void link_remove_empty_bridge(const char *bridge);
 
 #endif

@@ -101,16 +101,12 @@ int tap_open_named(struct tap *tap, const char *name, const char *option, struct
  */
 int tap_open_bridged(struct tap *tap, const char *bridge, const char *option, struct error *err)
 {
-	bool made;
-
 	*tap = (struct tap){ .fd = -1, .option = option };
 	if (tap_open(tap, TAP_PATTERN, err))
 		return -1;
-	if (!link_join(tap->name, bridge, &made, option, err)) {
-		if (made)
-			snprintf(tap->bridge, sizeof(tap->bridge), "%s", bridge);
+	snprintf(tap->bridge, sizeof(tap->bridge), "%s", bridge);
+	if (!link_join(tap->name, bridge, option, err))
 		return 0;
-	}
 	tap_close(tap);
 	return -1;
 }

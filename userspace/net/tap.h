@@ -13,7 +13,7 @@
  * @fd: non-blocking; reads and writes are packets with a virtio header in front
  * @name: the host's name of it
  * @option: "--net tap=NAME" or "--net bridge=NAME", for messages
- * @bridge: bridge to remove when it is left empty, or ""
+ * @bridge: bridge it is a port of, removed when it was made for guests and no port is left, or ""
  */
 struct tap {
 	int fd;
