@@ -4,36 +4,43 @@
  *
  * Ranges of devices overlap nothing; only doorbells (shared devices, at most
  * HV_IOBUS_SHARED_LEN_MAX bytes) may lie over each other. So a look-up is one
- * binary search, then the few neighbours that begin within that distance.
+ * binary search, then the few neighbours that begin within that distance. What it
+ * found last time is tried first (iobus_fast.h).
  */
 #include <linux/overflow.h>
+#include <linux/rcupdate.h>
 #include <linux/slab.h>
-#include <linux/srcu.h>
 
 #include "core/coalesced.h"
-#include "core/iobus.h"
-#include "core/vcpu.h"
-#include "core/vm.h"
+#include "core/iobus_fast.h"
 
 /* Takes the place of a device that went while there was no memory for a new array. */
 static const struct hv_iodev_ops gone_ops = { .shared = true };
 static struct hv_iodev gone_dev = { .ops = &gone_ops };
 
-static struct hv_iobus __rcu **bus_slot(struct hv_vm *vm, enum hv_bus bus)
-{
-	return bus == HV_PIO_BUS ? &vm->pio_bus : &vm->mmio_bus;
-}
-
 static struct hv_iobus *bus_locked(struct hv_vm *vm, enum hv_bus bus)
 {
-	return rcu_dereference_protected(*bus_slot(vm, bus), lockdep_is_held(&vm->slots_lock));
+	return rcu_dereference_protected(*hv_iobus_slot(vm, bus), lockdep_is_held(&vm->slots_lock));
 }
 
-/* The last range that begins at or below @addr; if there is none, the first. The bus has some. */
-static const struct hv_iorange *last_up_to(const struct hv_iobus *bus, u64 addr)
+static struct hv_iobus *bus_alloc(unsigned int count)
+{
+	struct hv_iobus *bus = kmalloc(struct_size(bus, range, count + 2), GFP_KERNEL_ACCOUNT);
+
+	if (!bus)
+		return NULL;
+	bus->count = count;
+	/* Every address is at or above the one and below the other. */
+	bus->range[0] = (struct hv_iorange){ .addr = 0, .dev = &gone_dev };
+	bus->range[count + 1] = (struct hv_iorange){ .addr = U64_MAX, .dev = &gone_dev };
+	return bus;
+}
+
+const struct hv_iorange *hv_iobus_search(struct hv_vcpu *vcpu, const struct hv_iobus *bus,
+					 enum hv_bus which, u64 addr)
 {
 	const struct hv_iorange *r = bus->range;
-	unsigned int n = bus->count;
+	unsigned int n = bus->count + 1;
 
 	while (n > 1) {
 		unsigned int half = n / 2;
@@ -42,69 +49,33 @@ static const struct hv_iorange *last_up_to(const struct hv_iobus *bus, u64 addr)
 			r += half;
 		n -= half;
 	}
+	vcpu->bus_hint[which] = r - bus->range;
 	return r;
 }
 
-static bool range_matches(const struct hv_iorange *r, u64 addr, unsigned int len)
+int hv_iobus_ask_before(struct hv_vcpu *vcpu, const struct hv_iobus *bus,
+			const struct hv_iorange *r, u64 addr, unsigned int len, void *val,
+			bool write)
 {
-	if (!r->len)
-		return addr == r->addr;
-	return len && len <= r->len && addr - r->addr <= r->len - len;
-}
-
-static __always_inline int dev_access(struct hv_vcpu *vcpu, struct hv_iodev *dev, u64 addr,
-				      unsigned int len, void *val, bool write)
-{
-	const struct hv_iodev_ops *ops = dev->ops;
-
-	if (!write)
-		return ops->read ? ops->read(vcpu, dev, addr, len, val) : -EOPNOTSUPP;
-	return ops->write ? ops->write(vcpu, dev, addr, len, val) : -EOPNOTSUPP;
-}
-
-/* The nearest range first; those before it may reach as far, and may answer if it does not. */
-static __always_inline int bus_access(struct hv_vcpu *vcpu, const struct hv_iobus *bus, u64 addr,
-				      unsigned int len, void *val, bool write)
-{
-	const struct hv_iorange *r = bus && bus->count ? last_up_to(bus, addr) : NULL;
 	int ret = -EOPNOTSUPP;
 
-	while (r && r->addr <= addr) {
-		if (range_matches(r, addr, len)) {
-			ret = dev_access(vcpu, READ_ONCE(r->dev), addr, len, val, write);
-			if (ret != -EOPNOTSUPP)
-				break;
-		}
-		if (addr - r->addr >= HV_IOBUS_SHARED_LEN_MAX || r == bus->range)
-			break;
-		r--;
-	}
+	while (ret == -EOPNOTSUPP && r > bus->range && addr - r->addr < HV_IOBUS_SHARED_LEN_MAX)
+		ret = hv_iorange_access(vcpu, --r, addr, len, val, write);
 	return ret;
 }
 
 int hv_iobus_read(struct hv_vcpu *vcpu, enum hv_bus bus, u64 addr, unsigned int len, void *val)
 {
-	struct hv_vm *vm = vcpu->vm;
-	int idx = srcu_read_lock(&vm->srcu), ret;
-
-	ret = bus_access(vcpu, srcu_dereference(*bus_slot(vm, bus), &vm->srcu), addr, len, val,
-			 false);
-	srcu_read_unlock(&vm->srcu, idx);
-	return ret;
+	return hv_iobus_access(vcpu, bus, addr, len, val, false);
 }
 
 int hv_iobus_write(struct hv_vcpu *vcpu, enum hv_bus bus, u64 addr, unsigned int len,
 		   const void *val)
 {
-	struct hv_vm *vm = vcpu->vm;
-	int idx = srcu_read_lock(&vm->srcu), ret;
+	int ret = hv_iobus_access(vcpu, bus, addr, len, (void *)val, true);
 
-	ret = bus_access(vcpu, srcu_dereference(*bus_slot(vm, bus), &vm->srcu), addr, len,
-			 (void *)val, true);
-	srcu_read_unlock(&vm->srcu, idx);
-
-	if (ret == -EOPNOTSUPP && len && unlikely(rcu_access_pointer(vm->zones)))
-		ret = hv_coalesced_write(vm, bus, addr, len, val);
+	if (ret == -EOPNOTSUPP && len && unlikely(rcu_access_pointer(vcpu->vm->zones)))
+		ret = hv_coalesced_write(vcpu->vm, bus, addr, len, val);
 	return ret;
 }
 
@@ -119,7 +90,7 @@ static bool may_add(const struct hv_iobus *bus, u64 addr, u64 len, const struct 
 {
 	int i;
 
-	for (i = 0; bus && i < bus->count; i++)
+	for (i = 1; bus && i <= bus->count; i++)
 		if (overlaps(&bus->range[i], addr, len) &&
 		    !(dev->ops->shared && bus->range[i].dev->ops->shared))
 			return false;
@@ -131,35 +102,35 @@ static bool sorts_before(const struct hv_iorange *a, u64 addr, u64 len)
 	return a->addr < addr || (a->addr == addr && a->len <= len);
 }
 
+/* Who looks things up meanwhile may still use the old array. */
 static void bus_publish(struct hv_vm *vm, enum hv_bus which, struct hv_iobus *new)
 {
 	struct hv_iobus *old = bus_locked(vm, which);
 
-	rcu_assign_pointer(*bus_slot(vm, which), new);
-	synchronize_srcu_expedited(&vm->srcu);
-	kfree(old);
+	rcu_assign_pointer(*hv_iobus_slot(vm, which), new);
+	if (old)
+		kfree_rcu(old, rcu);
 }
 
 int hv_iobus_add(struct hv_vm *vm, enum hv_bus which, u64 addr, u64 len, struct hv_iodev *dev)
 {
 	const struct hv_iobus *old = bus_locked(vm, which);
-	int count = old ? old->count : 0, at = 0;
+	int count = old ? old->count : 0, at = 1;
 	struct hv_iobus *new;
 
 	if (!may_add(old, addr, len, dev))
 		return -EEXIST;
 	if (count >= HV_IOBUS_MAX)
 		return -ENOSPC;
-	new = kmalloc(struct_size(new, range, count + 1), GFP_KERNEL_ACCOUNT);
+	new = bus_alloc(count + 1);
 	if (!new)
 		return -ENOMEM;
-	while (at < count && sorts_before(&old->range[at], addr, len))
+	while (at <= count && sorts_before(&old->range[at], addr, len))
 		at++;
-	new->count = count + 1;
 	if (old) {
-		memcpy(new->range, old->range, at * sizeof(new->range[0]));
+		memcpy(new->range + 1, old->range + 1, (at - 1) * sizeof(new->range[0]));
 		memcpy(new->range + at + 1, old->range + at,
-		       (count - at) * sizeof(new->range[0]));
+		       (count + 1 - at) * sizeof(new->range[0]));
 	}
 	new->range[at] = (struct hv_iorange){ .addr = addr, .len = len, .dev = dev };
 	bus_publish(vm, which, new);
@@ -170,35 +141,33 @@ static int ranges_of(const struct hv_iobus *bus, const struct hv_iodev *dev)
 {
 	int i, n = 0;
 
-	for (i = 0; bus && i < bus->count; i++)
+	for (i = 1; bus && i <= bus->count; i++)
 		n += bus->range[i].dev == dev;
 	return n;
 }
 
-static void bus_blank(struct hv_vm *vm, struct hv_iobus *bus, const struct hv_iodev *dev)
+static void bus_blank(struct hv_iobus *bus, const struct hv_iodev *dev)
 {
 	int i;
 
-	for (i = 0; i < bus->count; i++)
+	for (i = 1; i <= bus->count; i++)
 		if (bus->range[i].dev == dev)
 			WRITE_ONCE(bus->range[i].dev, &gone_dev);
-	synchronize_srcu_expedited(&vm->srcu);
 }
 
 static void bus_shrink(struct hv_vm *vm, enum hv_bus which, const struct hv_iodev *dev, int by)
 {
 	struct hv_iobus *old = bus_locked(vm, which), *new;
-	int i;
+	int i, n = 1;
 
-	new = kmalloc(struct_size(new, range, old->count - by), GFP_KERNEL_ACCOUNT);
+	new = bus_alloc(old->count - by);
 	if (!new) {
-		bus_blank(vm, old, dev);
+		bus_blank(old, dev);
 		return;
 	}
-	new->count = 0;
-	for (i = 0; i < old->count; i++)
+	for (i = 1; i <= old->count; i++)
 		if (old->range[i].dev != dev)
-			new->range[new->count++] = old->range[i];
+			new->range[n++] = old->range[i];
 	bus_publish(vm, which, new);
 }
 
@@ -209,6 +178,7 @@ void hv_iobus_remove(struct hv_vm *vm, enum hv_bus which, struct hv_iodev *dev)
 	if (!n)
 		return;
 	bus_shrink(vm, which, dev, n);
+	synchronize_rcu_expedited();
 	if (dev->ops->destroy)
 		dev->ops->destroy(dev);
 }
@@ -219,14 +189,14 @@ static void bus_destroy(struct hv_vm *vm, enum hv_bus which)
 	struct hv_iobus *bus;
 
 	while ((bus = bus_locked(vm, which)) && bus->count) {
-		struct hv_iodev *dev = bus->range[0].dev;
+		struct hv_iodev *dev = bus->range[1].dev;
 
 		if (dev == &gone_dev)
 			bus_shrink(vm, which, dev, ranges_of(bus, dev));
 		else
 			hv_iobus_remove(vm, which, dev);
 	}
-	RCU_INIT_POINTER(*bus_slot(vm, which), NULL);
+	RCU_INIT_POINTER(*hv_iobus_slot(vm, which), NULL);
 	kfree(bus);
 }
 

@@ -2,29 +2,31 @@
 /*
  * The buses on which in-kernel devices answer port and MMIO accesses.
  *
- * A bus is an immutable sorted array under vm->srcu; writers hold
- * vm->slots_lock and publish a new array.
+ * A bus is an immutable sorted array under RCU; writers hold vm->slots_lock and
+ * publish a new array. So a device's handlers may not sleep.
  */
 #ifndef VELLUM_CORE_IOBUS_H
 #define VELLUM_CORE_IOBUS_H
 
+#include <linux/rcupdate.h>
 #include <linux/types.h>
 
 struct hv_vm;
 struct hv_vcpu;
 struct hv_iodev;
 
-enum hv_bus { HV_PIO_BUS, HV_MMIO_BUS };
+enum hv_bus { HV_PIO_BUS, HV_MMIO_BUS, HV_NR_BUSES };
 
 /**
  * struct hv_iodev_ops - what an in-kernel device does
- * @read: fill @val (@len bytes, 1-8); 0, or -EOPNOTSUPP: not mine after all
+ * @read: fill @val (@len bytes, 1-8, and no more); 0, or -EOPNOTSUPP: not mine after
+ *	all, and @val is as it was
  * @write: the same the other way
  * @destroy: the bus dropped its last reference (may be NULL)
  * @shared: its ranges may overlap those of other shared devices (ioeventfds)
  *
  * NULL for @read or @write: the device does not answer such accesses.
- * @addr is the bus address. Called in process context inside vm->srcu.
+ * @addr is the bus address. Called by a vCPU's task inside an RCU read-side section.
  */
 struct hv_iodev_ops {
 	int (*read)(struct hv_vcpu *vcpu, struct hv_iodev *dev, u64 addr,
@@ -46,8 +48,9 @@ struct hv_iorange {
 };
 
 struct hv_iobus {
+	struct rcu_head rcu;
 	int count;
-	struct hv_iorange range[];	/* ascending by addr, then len */
+	struct hv_iorange range[];	/* a sentinel, @count ascending by addr, then len, another */
 };
 
 #define HV_IOBUS_MAX	1000
@@ -61,7 +64,6 @@ void hv_iobus_destroy(struct hv_vm *vm);
 
 /*
  * 0 if a device, or for a write a coalesced-I/O zone, took it; -EOPNOTSUPP if none did.
- * Takes vm->srcu itself.
  * A write with @len 0 and @val NULL asks only ranges of length 0 at @addr: a
  * doorbell can ring before anybody decodes the instruction.
  */

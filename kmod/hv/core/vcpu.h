@@ -19,6 +19,7 @@
 #include <asm/fpu/types.h>
 
 #include "core/hv.h"
+#include "core/iobus.h"
 #include "core/vm.h"
 
 #define HV_TDP_CACHE	4		/* tables one fault can need: all levels but the root */
@@ -190,6 +191,7 @@ struct hv_vcpu {
 		u64 rip;
 		u8 len;
 	} owed;				/* the instruction that @complete finishes */
+	u16 bus_hint[HV_NR_BUSES];	/* ranges that this vCPU's accesses met last */
 	int external_vector;		/* KVM_INTERRUPT with a split irqchip; -1: none */
 	sigset_t sigset;
 	bool sigset_active;

@@ -80,7 +80,7 @@ struct hv_vm {
 	u64 serial;			/* of this VM alone, as long as the module lives */
 	struct maple_tree *attributes;	/* by gfn, KVM_X86_SW_PROTECTED_VM only; memory/attrs.c */
 
-	struct hv_iobus __rcu *pio_bus, *mmio_bus;	/* srcu */
+	struct hv_iobus __rcu *pio_bus, *mmio_bus;	/* RCU */
 	struct hv_zones __rcu *zones;	/* srcu; core/coalesced.c */
 	struct kvm_coalesced_mmio_ring *ring;	/* a page shared with user space */
 	spinlock_t ring_lock;		/* writers of the ring, among vCPUs */

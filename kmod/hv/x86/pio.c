@@ -4,7 +4,7 @@
  */
 #include <linux/string.h>
 
-#include "core/iobus.h"
+#include "core/iobus_fast.h"
 #include "x86/emulate.h"
 #include "x86/emulate_int.h"
 #include "x86/regs.h"
@@ -12,15 +12,11 @@
 /* Firmware reports by it; VMMs expect RIP behind the OUT or, by choice, at it. */
 #define PORT_7E		0x7e
 
-/* A 32-bit IN clears the upper half of RAX, narrower ones leave the rest alone. */
-static void set_rax(struct hv_vcpu *vcpu, u32 val, unsigned int size)
+/* The low bytes of RAX are read. A 32-bit IN clears the upper half, narrower ones leave the rest. */
+static void finish_rax(struct hv_vcpu *vcpu, unsigned int size)
 {
-	u64 mask = GENMASK_ULL(size * BITS_PER_BYTE - 1, 0);
-
 	if (size == sizeof(u32))
-		vcpu->gpr[HV_RAX] = val;
-	else
-		vcpu->gpr[HV_RAX] = (vcpu->gpr[HV_RAX] & ~mask) | (val & mask);
+		vcpu->gpr[HV_RAX] = (u32)vcpu->gpr[HV_RAX];
 }
 
 void hv_pio_exit(struct hv_vcpu *vcpu, u16 port, unsigned int size, unsigned int count, bool in)
@@ -49,12 +45,11 @@ static int complete_out(struct hv_vcpu *vcpu)
 static int complete_in(struct hv_vcpu *vcpu)
 {
 	struct hv_emul *e = vcpu->emul;
-	u32 val = 0;
 
 	if (hv_rip(vcpu) != e->pio.rip)
 		return HV_RESUME;
-	memcpy(&val, vcpu->pio_data, e->pio.size);
-	set_rax(vcpu, val, e->pio.size);
+	memcpy(&vcpu->gpr[HV_RAX], vcpu->pio_data, e->pio.size);
+	finish_rax(vcpu, e->pio.size);
 	return hv_skip_insn(vcpu, e->pio.len);
 }
 
@@ -71,10 +66,8 @@ static void complete_later(struct hv_vcpu *vcpu, hv_complete_fn fn, unsigned int
 
 static noinline int pio_in(struct hv_vcpu *vcpu, struct hv_pio pio, unsigned int len)
 {
-	u32 val = 0;
-
-	if (!hv_iobus_read(vcpu, HV_PIO_BUS, pio.port, pio.size, &val)) {
-		set_rax(vcpu, val, pio.size);
+	if (!hv_iobus_access(vcpu, HV_PIO_BUS, pio.port, pio.size, &vcpu->gpr[HV_RAX], false)) {
+		finish_rax(vcpu, pio.size);
 		return hv_skip_insn(vcpu, len);
 	}
 	hv_pio_exit(vcpu, pio.port, pio.size, 1, true);
@@ -88,9 +81,9 @@ static noinline int pio_in(struct hv_vcpu *vcpu, struct hv_pio pio, unsigned int
  */
 static noinline int pio_out(struct hv_vcpu *vcpu, struct hv_pio pio, unsigned int len)
 {
-	u32 val = vcpu->gpr[HV_RAX];
+	const u64 *rax = &vcpu->gpr[HV_RAX];
 
-	if (!hv_iobus_write(vcpu, HV_PIO_BUS, pio.port, pio.size, &val))
+	if (!hv_iobus_write(vcpu, HV_PIO_BUS, pio.port, pio.size, rax))
 		return hv_skip_insn(vcpu, len);
 	if ((vcpu->debug.guest_debug & KVM_GUESTDBG_SINGLESTEP) ||
 	    (pio.port == PORT_7E && hv_quirk_off(vcpu->vm, KVM_X86_QUIRK_OUT_7E_INC_RIP)))
@@ -98,7 +91,7 @@ static noinline int pio_out(struct hv_vcpu *vcpu, struct hv_pio pio, unsigned in
 	else
 		hv_skip_insn(vcpu, len);
 	hv_pio_exit(vcpu, pio.port, pio.size, 1, false);
-	memcpy(vcpu->pio_data, &val, pio.size);
+	memcpy(vcpu->pio_data, rax, pio.size);
 	return HV_USERSPACE;
 }
 
