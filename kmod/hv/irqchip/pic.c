@@ -355,7 +355,7 @@ static unsigned int which_chip(u64 port)
 	return (port & ~1ULL) == HV_PIC_SLAVE;
 }
 
-static noinline u8 pic_read_locked(struct hv_pic *pic, u64 port)
+static u8 pic_read_locked(struct hv_pic *pic, u64 port)
 {
 	struct pic_effects fx = {};
 	unsigned long flags;
@@ -380,18 +380,22 @@ static bool reads_mask(const struct hv_pic *pic, u64 port)
 	       !READ_ONCE(pic->chip[which_chip(port)].poll);
 }
 
+/* Eight data lines: what is wider reads as zero. */
+static noinline int pic_read_any(struct hv_pic *pic, u64 port, unsigned int len, u8 *val)
+{
+	memset(val, 0, len);
+	*val = pic_read_locked(pic, port);
+	return 0;
+}
+
 static int pic_read(struct hv_vcpu *vcpu, struct hv_iodev *dev, u64 port,
 		    unsigned int len, void *val)
 {
 	struct hv_pic *pic = to_pic(dev);
 
-	/* eight data lines: what is wider reads as zero */
-	if (unlikely(len > 1))
-		memset(val, 0, len);
-	if (likely(reads_mask(pic, port)))
-		*(u8 *)val = READ_ONCE(pic->chip[which_chip(port)].imr);
-	else
-		*(u8 *)val = pic_read_locked(pic, port);
+	if (unlikely(len != 1 || !reads_mask(pic, port)))
+		return pic_read_any(pic, port, len, val);
+	*(u8 *)val = READ_ONCE(pic->chip[which_chip(port)].imr);
 	return 0;
 }
 
