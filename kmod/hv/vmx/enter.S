@@ -43,9 +43,8 @@
 
 #define HOST_RSP_FIELD	0x00006c14	/* HOST_RSP; asm/vmx.h is not for the assembler */
 
-/* Stack, from RSP up, while the guest runs. */
+/* On the stack, from RSP up, while the guest runs: @gpr, @entry, what the ABI has us save. */
 #define STACK_GPR	0
-#define STACK_ENTRY	8
 
 	.section .noinstr.text, "ax"
 
@@ -135,24 +134,25 @@ SYM_INNER_LABEL(vmx_exit_point, SYM_L_GLOBAL)
 	mov	%r13, R13(%rax)
 	mov	%r14, R14(%rax)
 	mov	%r15, R15(%rax)
-	xor	%ebx, %ebx
+	xor	%edi, %edi
 
 .Lback_in_host:
-	/* RBX: what to return. No guest value stays in a register to speculate with. */
-	mov	STACK_ENTRY(%rsp), %rsi
+	/* EDI: what to return. No guest value stays in a register to speculate with. */
+	pop	%rax
+	pop	%rsi
+	pop	%r15
+	pop	%r14
+	pop	%r13
+	pop	%r12
+	pop	%rbx
+	pop	%rbp
 	xor	%eax, %eax
 	xor	%ecx, %ecx
 	xor	%edx, %edx
-	xor	%edi, %edi
-	xor	%ebp, %ebp
 	xor	%r8d, %r8d
 	xor	%r9d, %r9d
 	xor	%r10d, %r10d
 	xor	%r11d, %r11d
-	xor	%r12d, %r12d
-	xor	%r13d, %r13d
-	xor	%r14d, %r14d
-	xor	%r15d, %r15d
 
 	/*
 	 * Overwrite what the guest left in the return stack buffer. Straight, where
@@ -194,18 +194,10 @@ SYM_INNER_LABEL(vmx_exit_point, SYM_L_GLOBAL)
 
 	CLEAR_BRANCH_HISTORY_VMEXIT
 
-	mov	%ebx, %eax
-	pop	%rdi
-	pop	%rsi
-	pop	%r15
-	pop	%r14
-	pop	%r13
-	pop	%r12
-	pop	%rbx
-	pop	%rbp
+	mov	%edi, %eax
 	RET
 
 .Lfailed:
-	mov	$1, %ebx
+	mov	$1, %edi
 	jmp	.Lback_in_host
 SYM_FUNC_END(vmx_enter_guest)
