@@ -72,9 +72,9 @@ struct hv_ops {
 	 * host state intact. Reads the exit's reason and IDT vectoring into its own
 	 * struct, requeues an interrupted event into vcpu->events, and delivers an
 	 * NMI or machine check that caused the exit to the host's handler.
-	 * false: entry did not happen (immediate VM-entry failure); handle_exit reports it.
+	 * If the entry did not happen (immediate VM-entry failure) handle_exit reports it.
 	 */
-	bool (*enter)(struct hv_vcpu *vcpu);
+	void (*enter)(struct hv_vcpu *vcpu);
 	/* irqs on, preemption on, loaded. enum hv_disposition or -errno. */
 	int (*handle_exit)(struct hv_vcpu *vcpu);
 

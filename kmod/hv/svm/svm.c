@@ -160,7 +160,7 @@ static void recheck_injection(struct hv_svm *svm)
 		svm->vmcb->control.event_inj = 0;
 }
 
-static bool svm_enter(struct hv_vcpu *vcpu)
+static void svm_enter(struct hv_vcpu *vcpu)
 {
 	struct hv_svm *svm = to_svm(vcpu);
 	const bool shadow = vcpu->shadow;
@@ -194,7 +194,6 @@ static bool svm_enter(struct hv_vcpu *vcpu)
 	svm_requeue(vcpu);
 	if (unlikely(svm->step.active))
 		svm_step_exited(vcpu);
-	return svm->vmcb->control.exit_code != SVM_EXIT_ERR;
 }
 
 static int svm_set_deadline(struct hv_vcpu *vcpu, u64 deadline)

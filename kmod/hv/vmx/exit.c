@@ -279,10 +279,9 @@ static int fail_entry(struct hv_vmx *vmx)
 {
 	struct kvm_run *run = vmx->vcpu.run;
 
-	vmx->entry_failed = false;
 	vmcs_dump(vmx);
 	run->exit_reason = KVM_EXIT_FAIL_ENTRY;
-	run->fail_entry.hardware_entry_failure_reason = vmx->exit_reason;
+	run->fail_entry.hardware_entry_failure_reason = vmx->entry_failure;
 	run->fail_entry.cpu = vmx->vcpu.last_cpu;
 	return HV_USERSPACE;
 }
@@ -291,6 +290,9 @@ static int handle_by_table(struct hv_vmx *vmx, u32 reason)
 {
 	exit_handler handler;
 
+	if (unlikely(reason & VMX_EXIT_REASONS_FAILED_VMENTRY))
+		return fail_entry(vmx);
+	reason = (u16)reason;
 	if (unlikely(reason >= ARRAY_SIZE(handlers)))
 		return unexpected_exit(vmx);
 	handler = handlers[array_index_nospec(reason, ARRAY_SIZE(handlers))];
@@ -313,8 +315,6 @@ int vmx_handle_exit(struct hv_vcpu *vcpu)
 	struct hv_vmx *vmx = to_vmx(vcpu);
 	u32 reason;
 
-	if (unlikely(vmx->entry_failed))
-		return fail_entry(vmx);
 	if (trace_vellum_exit_enabled())
 		trace_exit(vmx);
 	/* not before: it would have to survive the call */
@@ -339,7 +339,7 @@ int vmx_handle_exit(struct hv_vcpu *vcpu)
 	case EXIT_REASON_EPT_VIOLATION:
 		return vmx_handle_ept_violation(vmx);
 	default:
-		return handle_by_table(vmx, (u16)reason);
+		return handle_by_table(vmx, reason);
 	}
 }
 

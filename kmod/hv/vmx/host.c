@@ -87,7 +87,7 @@ static void save_bases(struct hv_vmx *vmx)
 void vmx_host_enter(struct hv_vmx *vmx)
 {
 	lockdep_assert_irqs_disabled();
-	vmx->reload = false;
+	vmx->extra.host = false;
 	if (vmx->user_msrs)
 		vmx_msr_load_user(vmx);
 	if (vmx->pat != vmx->vcpu.msr.pat) {
@@ -102,6 +102,7 @@ void vmx_host_enter(struct hv_vmx *vmx)
 	save_bases(vmx);
 	/* A VM exit clears it; the host's perf or block-step tracing may use it. */
 	vmx->host.debugctl = __rdmsr(MSR_IA32_DEBUGCTLMSR);
+	vmx->extra.debugctl = vmx->host.debugctl;
 }
 
 void vmx_host_leave(struct hv_vmx *vmx)
@@ -111,6 +112,7 @@ void vmx_host_leave(struct hv_vmx *vmx)
 	if (!host->saved)
 		return;
 	host->saved = false;
+	vmx->extra.host = true;
 	vmx->guest_kernel_gs_base = __rdmsr(MSR_KERNEL_GS_BASE);
 	if (vmx->guest_kernel_gs_base != host->kernel_gs_base)
 		native_wrmsrl(MSR_KERNEL_GS_BASE, host->kernel_gs_base);

@@ -17,7 +17,7 @@
 static void inject(struct hv_vmx *vmx, u32 info)
 {
 	vmcs_write32(VM_ENTRY_INTR_INFO_FIELD, info | INTR_INFO_VALID_MASK);
-	vmx->injecting = true;
+	vmx->extra.injecting = true;
 	/* In HLT state only some events may be injected; whichever it is, it wakes the guest. */
 	if (!(vmx->cpu_exec & CPU_BASED_HLT_EXITING))
 		vmcs_write32(GUEST_ACTIVITY_STATE, GUEST_ACTIVITY_ACTIVE);
@@ -99,7 +99,7 @@ void vmx_want_nmi_window(struct hv_vcpu *vcpu, bool on)
 {
 	struct hv_vmx *vmx = to_vmx(vcpu);
 
-	if (on && (vmx->interruptibility & GUEST_INTR_STATE_STI) && !vmx->injecting) {
+	if (on && (vmx->interruptibility & GUEST_INTR_STATE_STI) && !vmx->extra.injecting) {
 		vmx->nmi_after_sti = true;
 		vmcs_control_cpu(vmx, CPU_BASED_INTR_WINDOW_EXITING, true);
 	} else {
@@ -211,10 +211,10 @@ static void requeue(struct hv_vmx *vmx, u32 info)
 void vmx_requeue(struct hv_vmx *vmx)
 {
 	struct hv_events *ev = &vmx->vcpu.events;
-	bool injected = vmx->injecting;
+	bool injected = vmx->extra.injecting;
 
 	if (injected) {
-		vmx->injecting = false;
+		vmx->extra.injecting = false;
 		ev->exception.injected = false;
 		ev->interrupt.injected = false;
 		ev->nmi_injected = false;

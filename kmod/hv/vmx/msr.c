@@ -237,7 +237,7 @@ void vmx_msr_update(struct hv_vmx *vmx)
 				   hv_cpuid_has(vcpu, HV_F_RDPID)))
 		need |= BIT(VMX_USER_TSC_AUX);
 	vmx->user_msrs = need;
-	vmx->reload = true;
+	vmx->extra.host = true;
 	update_spec_ctrl(vmx);
 	bitmap_pass(vmx, MSR_IA32_PRED_CMD, has_ibpb(vcpu) ? PASS_WRITE : 0);
 	bitmap_pass(vmx, MSR_IA32_FLUSH_CMD, has_flush_l1d(vcpu) ? PASS_WRITE : 0);
@@ -368,7 +368,7 @@ int vmx_set_msr(struct hv_vcpu *vcpu, u32 msr, u64 value, bool host)
 
 	if (kept) {
 		*kept = value;
-		vmx->reload = true;
+		vmx->extra.host = true;
 		return 0;
 	}
 	switch (msr) {

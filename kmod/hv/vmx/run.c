@@ -20,7 +20,7 @@
 			 BIT_ULL(EXIT_REASON_APIC_ACCESS) | BIT_ULL(EXIT_REASON_EPT_VIOLATION) | \
 			 BIT_ULL(EXIT_REASON_EPT_MISCONFIG) | BIT_ULL(EXIT_REASON_PML_FULL))
 
-static void write_timer(struct hv_vmx *vmx, u64 deadline)
+static noinline void write_timer(struct hv_vmx *vmx, u64 deadline)
 {
 	u64 now = rdtsc(), ticks = 0;
 
@@ -28,7 +28,6 @@ static void write_timer(struct hv_vmx *vmx, u64 deadline)
 	if (deadline > now)
 		ticks = ((deadline - now) >> vmx_caps.timer_shift) + 1;
 	vmcs_write32(VMX_PREEMPTION_TIMER_VALUE, min_t(u64, ticks, vmx_caps.timer_bound));
-	vmx->timer_set = true;
 }
 
 /**
@@ -46,22 +45,21 @@ int vmx_set_deadline(struct hv_vcpu *vcpu, u64 deadline)
 	if (!vmx_has_timer())
 		return -EOPNOTSUPP;
 	vmx->deadline = deadline;
-	if (deadline == NO_DEADLINE && vmx->timer_set) {
+	if (deadline == NO_DEADLINE && vmx->extra.deadline)
 		vmcs_write32(VMX_PREEMPTION_TIMER_VALUE, vmx_caps.timer_bound);
-		vmx->timer_set = false;
-	}
+	vmx->extra.deadline = deadline != NO_DEADLINE;
 	return 0;
 }
 
 /* The event that was programmed for an entry that did not happen may be gone since. */
-static void recheck_injection(struct hv_vmx *vmx)
+static noinline void recheck_injection(struct hv_vmx *vmx)
 {
 	const struct hv_events *ev = &vmx->vcpu.events;
 
 	if (ev->exception.injected || ev->nmi_injected || ev->interrupt.injected)
 		return;
 	vmcs_write32(VM_ENTRY_INTR_INFO_FIELD, 0);
-	vmx->injecting = false;
+	vmx->extra.injecting = false;
 }
 
 static noinline void set_host_cr(struct hv_vmx *vmx, unsigned long cr3, unsigned long cr4)
@@ -97,8 +95,14 @@ static __always_inline void before_entry(struct hv_vmx *vmx)
 {
 	struct hv_vcpu *vcpu = &vmx->vcpu;
 
-	if (unlikely(!vmx->host.saved || vmx->reload))
-		vmx_host_enter(vmx);
+	if (unlikely(vmx->extra.any)) {
+		if (vmx->extra.host)
+			vmx_host_enter(vmx);
+		if (vmx->extra.deadline)
+			write_timer(vmx, vmx->deadline);
+		if (vmx->extra.injecting)
+			recheck_injection(vmx);
+	}
 	if (likely(vcpu->dirty == BIT(HV_REG_RIP))) {
 		vmcs_writel(GUEST_RIP, vcpu->rip);
 		vcpu->dirty = 0;
@@ -106,10 +110,6 @@ static __always_inline void before_entry(struct hv_vmx *vmx)
 		vmx_flush_regs(vmx);
 	}
 	sync_host_cr(vmx);
-	if (unlikely(vmx->deadline != NO_DEADLINE))
-		write_timer(vmx, vmx->deadline);
-	if (unlikely(vmx->injecting))
-		recheck_injection(vmx);
 	if (unlikely(vcpu->cr2 != native_read_cr2()))
 		native_write_cr2(vcpu->cr2);
 	if (static_branch_unlikely(&vmx_l1d_needed))
@@ -125,7 +125,7 @@ static __always_inline void after_exit(struct hv_vmx *vmx)
 	if (static_branch_likely(&vmx_pebs))
 		start_pebs(vmx);
 	vcpu->cr2 = native_read_cr2();
-	if (unlikely(vmx->host.debugctl))
+	if (unlikely(vmx->extra.debugctl))
 		native_wrmsrl(MSR_IA32_DEBUGCTLMSR, vmx->host.debugctl);
 	/* What nearly every handler asks for, without a call for each. */
 	vcpu->rip = vmcs_readl(GUEST_RIP);
@@ -153,25 +153,31 @@ static void host_exception(struct hv_vmx *vmx)
 		do_machine_check(&user);
 }
 
-static bool entry_failed(struct hv_vmx *vmx, u32 reason)
+static noinline void entry_failed(struct hv_vmx *vmx, u32 reason)
 {
 	struct pt_regs user = { .cs = 3, .flags = X86_EFLAGS_IF };
 
-	vmx->entry_failed = true;
-	vmx->exit_reason = reason;
+	vmx->exit_reason = VMX_EXIT_REASONS_FAILED_VMENTRY;
+	vmx->entry_failure = reason;
 	if ((u16)reason == EXIT_REASON_MCE_DURING_VMENTRY)
 		do_machine_check(&user);
-	return false;
 }
 
 /* The instruction itself failed: there was no exit. */
-static noinline bool entry_refused(struct hv_vmx *vmx)
+static noinline void entry_refused(struct hv_vmx *vmx)
 {
 	after_exit(vmx);
-	return entry_failed(vmx, vmcs_read32(VM_INSTRUCTION_ERROR));
+	entry_failed(vmx, vmcs_read32(VM_INSTRUCTION_ERROR));
 }
 
-bool vmx_enter(struct hv_vcpu *vcpu)
+static noinline void after_delivery(struct hv_vmx *vmx)
+{
+	if (vmx->exit_reason == EXIT_REASON_EXCEPTION_NMI)
+		host_exception(vmx);
+	vmx_requeue(vmx);
+}
+
+void vmx_enter(struct hv_vcpu *vcpu)
 {
 	struct hv_vmx *vmx = to_vmx(vcpu);
 	u32 reason;
@@ -185,10 +191,7 @@ bool vmx_enter(struct hv_vcpu *vcpu)
 		return entry_failed(vmx, reason);
 	vmx->entry.flags |= VMX_ENTRY_LAUNCHED;
 	vmx->exit_reason = reason;
-	if (unlikely(vmx->injecting) || (reason < 64 && (MAY_VECTOR & BIT_ULL(reason)))) {
-		if (reason == EXIT_REASON_EXCEPTION_NMI)
-			host_exception(vmx);
-		vmx_requeue(vmx);
-	}
-	return true;
+	/* A reason above 63 passes for one below: then the look is in vain. */
+	if (unlikely(vmx->extra.injecting || (MAY_VECTOR & BIT_ULL(reason % 64))))
+		after_delivery(vmx);
 }

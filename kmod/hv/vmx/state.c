@@ -345,7 +345,7 @@ void vmx_reset(struct hv_vcpu *vcpu, bool init)
 	vmx_set_interruptibility(vmx, 0);
 	vmcs_write32(GUEST_ACTIVITY_STATE, GUEST_ACTIVITY_ACTIVE);
 	vmcs_write32(VM_ENTRY_INTR_INFO_FIELD, 0);
-	vmx->injecting = false;
+	vmx->extra.injecting = false;
 	vmx->nmi_after_sti = false;
 	if (!init) {
 		vmx->entry.spec_ctrl = 0;

@@ -240,6 +240,7 @@ static int vmx_vcpu_create(struct hv_vcpu *vcpu)
 	vmx->loaded_cpu = -1;
 	vmx->host_cpu = -1;
 	vmx->deadline = U64_MAX;
+	vmx->extra.host = true;
 	vmx->vmcs = vmcs_alloc(raw_smp_processor_id(), GFP_KERNEL_ACCOUNT);
 	if (!vmx->vmcs)
 		return -ENOMEM;

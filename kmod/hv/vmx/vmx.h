@@ -92,6 +92,26 @@ struct vmx_host {
 };
 
 /**
+ * union vmx_extra - what an entry or exit has to do besides the usual
+ * @host: host state is not saved, or the guest's MSRs changed: vmx_host_enter()
+ * @deadline: the VMCS holds, or is to hold, a deadline and not the bound
+ * @injecting: this entry delivers an event
+ * @debugctl: the host's DEBUGCTL is not 0
+ * @any: one of them
+ *
+ * Bytes, not bits: preemption sets one while the task may be setting another.
+ */
+union vmx_extra {
+	struct {
+		bool host;
+		bool deadline;
+		bool injecting;
+		bool debugctl;
+	};
+	u32 any;
+};
+
+/**
  * enum vmx_apic_mode - what the CPU does of a LAPIC
  * @VMX_APIC_OFF: nothing
  * @VMX_APIC_TRAPPED: each access to the xAPIC page exits
@@ -108,19 +128,17 @@ struct hv_vmx {
 	struct vmx_entry entry;
 	u64 host_cr3, host_cr4;		/* as in the VMCS */
 	u64 deadline;			/* host TSC; U64_MAX: none */
-	bool timer_set;			/* the VMCS holds a deadline, not the bound */
-	bool injecting;			/* this entry delivers an event */
+	union vmx_extra extra;
 	bool nmi_after_sti;		/* the interrupt window is where an NMI gets in */
-	bool reload;			/* host_enter() must look at MSRs again */
 	bool flush_l1d;			/* secrets may be in the L1 data cache */
 	struct vmx_host host;
 
 	/* of the last exit */
 	u32 exit_reason;
+	u32 entry_failure;		/* of a failed entry: what user space is told */
 	u32 intr_info;			/* valid after an exception or NMI exit */
 	u32 vectoring;			/* IDT-vectoring information, 0: none */
 	u32 interruptibility;		/* GUEST_INTERRUPTIBILITY_INFO, always */
-	bool entry_failed;
 
 	/* where the VMCS is */
 	struct list_head loaded_link;
@@ -205,7 +223,7 @@ void vmx_l1d_before_entry(struct hv_vmx *vmx);
 DECLARE_STATIC_KEY_FALSE(vmx_l1d_needed);
 
 /* run.c */
-bool vmx_enter(struct hv_vcpu *vcpu);
+void vmx_enter(struct hv_vcpu *vcpu);
 int vmx_set_deadline(struct hv_vcpu *vcpu, u64 deadline);
 
 /* inject.c */
