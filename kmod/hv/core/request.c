@@ -6,6 +6,7 @@
 #include "memory/dirty.h"
 #include "x86/async_pf.h"
 #include "x86/event.h"
+#include "x86/pv_eoi.h"
 #include "x86/regs.h"
 #include "x86/tsc.h"
 
@@ -59,11 +60,14 @@ static void drain_interrupts(struct hv_vcpu *vcpu)
 		hv_lapic_events(vcpu);
 	if (!hv_request_take(vcpu, HV_REQ_EVENT))
 		return;
+	hv_pv_eoi_sync(vcpu);
 	if (vcpu->lapic)
 		hv_lapic_timer_sync(vcpu);
 	/* An INIT may have stopped this vCPU: then there is nothing to enter with. */
-	if (vcpu->mp_state == KVM_MP_STATE_RUNNABLE)
+	if (vcpu->mp_state == KVM_MP_STATE_RUNNABLE) {
 		hv_events_inject(vcpu);
+		hv_pv_eoi_offer(vcpu);
+	}
 }
 
 int hv_requests_drain(struct hv_vcpu *vcpu)

@@ -23,6 +23,7 @@
 #include "x86/cr.h"
 #include "x86/event.h"
 #include "x86/fpu.h"
+#include "x86/pv_eoi.h"
 #include "x86/regs.h"
 #include "x86/sync_regs.h"
 
@@ -249,6 +250,7 @@ int hv_vcpu_halt(struct hv_vcpu *vcpu)
 {
 	vcpu->stat.halt_exits++;
 	if (vcpu->lapic) {
+		hv_pv_eoi_sync(vcpu);
 		vcpu->mp_state = KVM_MP_STATE_HALTED;
 		return HV_RESUME;
 	}
@@ -316,6 +318,7 @@ static void after_run(struct hv_vcpu *vcpu)
 	struct kvm_run *run = vcpu->run;
 	u64 valid = READ_ONCE(run->kvm_valid_regs);
 
+	hv_pv_eoi_sync(vcpu);
 	if (unlikely(vcpu->smm.active))
 		run->flags |= KVM_RUN_X86_SMM;
 	run->if_flag = !!(hv_rflags(vcpu) & X86_EFLAGS_IF);

@@ -102,7 +102,8 @@ struct hv_tsc {
 /** struct hv_pv - paravirtual per-vCPU areas (x86/pvclock.c, x86/hypercall.c) */
 struct hv_pv {
 	u64 system_time_msr;		/* MSR_KVM_SYSTEM_TIME(_NEW) as written */
-	u64 steal_msr, poll_control_msr;
+	u64 steal_msr, poll_control_msr, eoi_msr;
+	bool eoi_offered;		/* the guest may clear a bit rather than write EOI */
 	u64 steal_last_run_delay;
 	bool at_boundary;		/* no instruction is half done while the task is away */
 	bool preempted_told;		/* "preempted" stands in the steal-time area */

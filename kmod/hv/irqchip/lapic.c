@@ -249,6 +249,21 @@ void lapic_eoi(struct hv_lapic *lapic)
 		lapic_tell_back_end(lapic);
 }
 
+void hv_lapic_eoi(struct hv_vcpu *vcpu)
+{
+	lapic_eoi(vcpu->lapic);
+}
+
+bool hv_lapic_eoi_is_local(struct hv_vcpu *vcpu)
+{
+	const struct hv_lapic *lapic = vcpu->lapic;
+	int vector = lapic->highest_isr;
+
+	if (lapic->by_hw || vector < 0 || atomic_read(&lapic->irr_pending))
+		return false;
+	return !(lapic->eoi_exits[vector / 64] & BIT_ULL(vector % 64));
+}
+
 /* The hardware has done the EOI; what it could not do remains. */
 void hv_lapic_eoi_vector(struct hv_vcpu *vcpu, u8 vector)
 {
@@ -360,6 +375,9 @@ void hv_lapic_reset(struct hv_vcpu *vcpu, bool init)
 		vcpu->msr.apic_base = reset_base(vcpu);
 	if (!lapic)
 		return;
+	/* The bit of an offer stays where it is: the guest's memory is not reset. */
+	vcpu->pv.eoi_offered = false;
+	vcpu->pv.eoi_msr = 0;
 	id = lapic_reg(lapic, APIC_ID);
 	reset_mode(lapic);
 	reset_regs(lapic);

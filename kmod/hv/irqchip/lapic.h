@@ -90,6 +90,9 @@ void hv_lapic_set_by_hw(struct hv_vcpu *vcpu, bool on);
 int hv_lapic_requested(struct hv_vcpu *vcpu);	/* highest vector of IRR, or -1 */
 int hv_lapic_in_service(struct hv_vcpu *vcpu);	/* highest vector of ISR, or -1 */
 u8 hv_lapic_held_back(struct hv_vcpu *vcpu);	/* class of what only TPR holds back, or 0 */
+/* What is in service ends without anybody else being told, and nothing waits for that end. */
+bool hv_lapic_eoi_is_local(struct hv_vcpu *vcpu);
+void hv_lapic_eoi(struct hv_vcpu *vcpu);	/* as the guest's write of EOI */
 int hv_lapic_eoi_exit(struct hv_vcpu *vcpu);	/* HV_REQ_IOAPIC_EOI: fills the run page */
 
 u64 hv_lapic_tpr(struct hv_vcpu *vcpu);			/* as CR8: 0-15 */

@@ -9,6 +9,7 @@
 #include "core/request.h"
 #include "irqchip/lapic_int.h"
 #include "x86/cpuid.h"
+#include "x86/pv_eoi.h"
 
 #define HV_LAPIC_END		0x400	/* of the registers in the page */
 #define HV_ICR_X2APIC_RESERVED	0xfff32000
@@ -299,6 +300,7 @@ int hv_lapic_mmio_read(struct hv_vcpu *vcpu, u64 gpa, unsigned int len, void *va
 
 	if (!hv_lapic_owns(vcpu, gpa))
 		return -EOPNOTSUPP;
+	hv_pv_eoi_sync(vcpu);
 	memset(val, 0, len);
 	if (byte + len > sizeof(value))
 		return 0;
@@ -318,6 +320,7 @@ int hv_lapic_mmio_write(struct hv_vcpu *vcpu, u64 gpa, unsigned int len, const v
 
 	if (!hv_lapic_owns(vcpu, gpa))
 		return -EOPNOTSUPP;
+	hv_pv_eoi_sync(vcpu);
 	if (len != sizeof(u32) || (reg & (HV_LAPIC_REG_STRIDE - 1)))
 		return 0;
 	memcpy(&value, val, sizeof(value));
@@ -382,6 +385,7 @@ int hv_lapic_x2apic_write(struct hv_vcpu *vcpu, u32 msr, u64 value)
 
 	if (!lapic || !lapic->x2apic)
 		return 1;
+	hv_pv_eoi_sync(vcpu);
 	if (offset == APIC_ICR)
 		return x2apic_write_icr(lapic, value);
 	if (value > U32_MAX)
@@ -400,6 +404,7 @@ int hv_lapic_x2apic_read(struct hv_vcpu *vcpu, u32 msr, u64 *value)
 
 	if (!lapic || !lapic->x2apic)
 		return 1;
+	hv_pv_eoi_sync(vcpu);
 	if (offset == APIC_ICR) {
 		*value = READ_ONCE(*(u64 *)(lapic->regs + APIC_ICR));
 		return 0;
@@ -415,6 +420,7 @@ int hv_lapic_written(struct hv_vcpu *vcpu, u32 offset)
 {
 	struct hv_lapic *lapic = vcpu->lapic;
 
+	hv_pv_eoi_sync(vcpu);
 	if (offset == APIC_EOI) {
 		/* it is not memory, and reads as 0 */
 		lapic_set_reg(lapic, APIC_EOI, 0);

@@ -20,6 +20,7 @@
 #include "x86/msr.h"
 #include "x86/msr_int.h"
 #include "x86/mtrr.h"
+#include "x86/pv_eoi.h"
 #include "x86/regs.h"
 #include "x86/tsc.h"
 
@@ -140,6 +141,8 @@ static u64 *stored(struct hv_vcpu *vcpu, u32 msr)
 		return &vcpu->pv.steal_msr;
 	case MSR_KVM_POLL_CONTROL:
 		return &vcpu->pv.poll_control_msr;
+	case MSR_KVM_PV_EOI_EN:
+		return &vcpu->pv.eoi_msr;
 	case MSR_KVM_ASYNC_PF_EN:
 		return &vcpu->apf.enable_msr;
 	case MSR_KVM_ASYNC_PF_INT:
@@ -176,6 +179,8 @@ static bool guest_has(const struct hv_vcpu *vcpu, u32 msr)
 		return hv_pv_has(vcpu, HV_F_KVM_STEAL);
 	case MSR_KVM_POLL_CONTROL:
 		return hv_pv_has(vcpu, HV_F_KVM_POLL_CONTROL);
+	case MSR_KVM_PV_EOI_EN:
+		return hv_pv_has(vcpu, HV_F_KVM_PV_EOI);
 	case MSR_KVM_ASYNC_PF_EN:
 		return hv_pv_has(vcpu, HV_F_KVM_ASYNC_PF);
 	case MSR_KVM_ASYNC_PF_INT:
@@ -315,6 +320,8 @@ static int paravirtual_write(struct hv_vcpu *vcpu, u32 msr, u64 value, bool host
 		return hv_clock_system_time_write(vcpu, value);
 	case MSR_KVM_STEAL_TIME:
 		return hv_steal_write(vcpu, value);
+	case MSR_KVM_PV_EOI_EN:
+		return hv_pv_eoi_write(vcpu, value);
 	case MSR_KVM_ASYNC_PF_EN:
 		return hv_async_pf_enable_write(vcpu, value, host);
 	case MSR_KVM_ASYNC_PF_INT:
@@ -391,6 +398,7 @@ static int special_write(struct hv_vcpu *vcpu, u32 msr, u64 value, bool host)
 	case MSR_KVM_SYSTEM_TIME:
 	case MSR_KVM_SYSTEM_TIME_NEW:
 	case MSR_KVM_STEAL_TIME:
+	case MSR_KVM_PV_EOI_EN:
 	case MSR_KVM_POLL_CONTROL:
 	case MSR_KVM_ASYNC_PF_EN:
 	case MSR_KVM_ASYNC_PF_INT:

@@ -3,6 +3,7 @@
 #include "world.h"
 
 #include "x86/cpuid.h"
+#include "x86/pv_eoi.h"
 #include "x86/regs.h"
 #include "x86/tsc.h"
 
@@ -153,6 +154,12 @@ int hv_coalesced_write(struct hv_vm *vm, enum hv_bus bus, u64 addr, unsigned int
 		       const void *val)
 {
 	return -EOPNOTSUPP;
+}
+
+/* nor is there memory in which an offer could stand */
+void hv_pv_eoi_take_back(struct hv_vcpu *vcpu)
+{
+	assert(0);
 }
 
 void hv_irqfd_resample(struct hv_vm *vm, u32 gsi)

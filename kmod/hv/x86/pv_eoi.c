@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Paravirtual end of interrupt (Documentation/virt/kvm/x86/msr.rst, MSR_KVM_EOI_EN).
+ *
+ * While a handler runs whose end concerns nobody but its own LAPIC, and nothing waits for that end,
+ * a bit in guest memory says that the guest may clear it rather than write EOI, which would exit.
+ * What the guest did is looked at, and the bit taken back, before anything else looks at the
+ * LAPIC: before events are injected, before the guest's accesses to registers and its HLT,
+ * and when KVM_RUN returns. So neither saved registers nor saved memory know of an offer.
+ *
+ * Where hardware ends interrupts by itself there is no exit to save, and no offer.
+ */
+#include <uapi/linux/kvm_para.h>
+
+#include "irqchip/lapic.h"
+#include "memory/guest.h"
+#include "x86/pv_eoi.h"
+
+#define EOI_AREA_LEN	4
+#define EOI_FLAGS	(EOI_AREA_LEN - 1)	/* the bits below the address */
+
+static u64 area(const struct hv_vcpu *vcpu)
+{
+	return vcpu->pv.eoi_msr & ~(u64)EOI_FLAGS;
+}
+
+/* Only the lowest bit of the area is ours, and the guest keeps the others 0. */
+static bool write_bit(struct hv_vcpu *vcpu, u8 bit)
+{
+	return !hv_guest_write(vcpu, area(vcpu), &bit, sizeof(bit));
+}
+
+void hv_pv_eoi_take_back(struct hv_vcpu *vcpu)
+{
+	u8 bit;
+
+	vcpu->pv.eoi_offered = false;
+	/* If the memory is gone nobody can have answered there. */
+	if (hv_guest_read(vcpu, area(vcpu), &bit, sizeof(bit)))
+		return;
+	if (bit & KVM_PV_EOI_MASK)
+		write_bit(vcpu, KVM_PV_EOI_DISABLED);
+	else
+		hv_lapic_eoi(vcpu);
+}
+
+void hv_pv_eoi_offer(struct hv_vcpu *vcpu)
+{
+	if (likely(!(vcpu->pv.eoi_msr & KVM_PV_EOI_ENABLED)) || vcpu->smm.active)
+		return;
+	if (hv_lapic_eoi_is_local(vcpu))
+		vcpu->pv.eoi_offered = write_bit(vcpu, KVM_PV_EOI_ENABLED);
+}
+
+int hv_pv_eoi_write(struct hv_vcpu *vcpu, u64 value)
+{
+	if (!vcpu->lapic)
+		return value ? 1 : 0;
+	if (value & EOI_FLAGS & ~(u64)KVM_PV_EOI_ENABLED)
+		return 1;
+	if ((value & KVM_PV_EOI_ENABLED) &&
+	    !hv_guest_backed(vcpu, value & ~(u64)EOI_FLAGS, EOI_AREA_LEN, true))
+		return 1;
+	hv_pv_eoi_sync(vcpu);
+	vcpu->pv.eoi_msr = value;
+	return 0;
+}
