@@ -31,6 +31,7 @@ struct hv_caps {
 	u64 max_tsc_ratio;
 	u64 supported_xcr0, supported_xss;
 	bool has_rdtscp, has_invpcid, has_xsaves, has_umip, has_pku;
+	bool logs_writes;		/* of pages that are not dirty: hv_dirty_logged() */
 	bool has_cmci;			/* machine checks of this vendor may interrupt (CMCI) */
 };
 

@@ -29,7 +29,7 @@ static const struct column columns[] = {
 	COLUMN(exits), COLUMN(io_exits), COLUMN(mmio_exits), COLUMN(signal_exits),
 	COLUMN(halt_exits), COLUMN(halt_successful_poll), COLUMN(irq_exits), COLUMN(tdp_faults),
 	COLUMN(insn_emulations), COLUMN(injections), COLUMN(requests),
-	COLUMN(host_state_reloads), COLUMN(fpu_loads),
+	COLUMN(host_state_reloads), COLUMN(fpu_loads), COLUMN(dirty_logged),
 };
 
 /* The thread that ran it last, 0: none yet. */

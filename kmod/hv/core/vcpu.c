@@ -204,6 +204,8 @@ static void vcpu_first_reset(struct hv_vcpu *vcpu)
 	hv_vcpu_reset(vcpu, false);
 	hv_tsc_init(vcpu);
 	hv_vcpu_put(vcpu);
+	/* A dirty log may begin before anybody else sees this vCPU. */
+	hv_request(vcpu, HV_REQ_INTERCEPTS);
 	vcpu->mp_state = KVM_MP_STATE_RUNNABLE;
 	if (hv_vm_irqchip_in_kernel(vm) && vcpu->id != vm->bsp_id)
 		vcpu->mp_state = KVM_MP_STATE_UNINITIALIZED;

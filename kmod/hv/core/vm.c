@@ -84,6 +84,7 @@ static struct hv_vm *vm_create(unsigned long type)
 	ret = hv_hw_get(vm);
 	if (ret)
 		goto tdp;
+	vm->dirty_by_cpu = hv_caps.logs_writes;
 	hv_clock_init(vm);
 	ret = hv_ops->vm_init ? hv_ops->vm_init(vm) : 0;
 	if (ret)

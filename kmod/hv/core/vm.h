@@ -116,6 +116,8 @@ struct hv_vm {
 	u32 dirty_ring_entries;		/* of each vCPU's ring, 0: bitmaps; set once, under lock */
 	struct hv_msr_filter __rcu *msr_filter;	/* srcu; x86/msr_filter.c */
 	u32 user_space_msr;		/* KVM_MSR_EXIT_REASON_*: exits rather than #GP */
+	bool dirty_by_cpu;		/* memory/dirty.h; set before vCPUs run */
+	unsigned int logged_slots;	/* slots with a log; slots_lock, read without */
 	bool dirty_manual_protect, dirty_initially_set;
 	bool created_vcpus;		/* caps that must come first check it */
 

@@ -7,10 +7,14 @@
  * set. Reading the log clears bits first and then takes write permission away
  * under tdp.lock (write), so a write in between is either in what is returned or
  * sets its bit again.
+ *
+ * Where the CPU logs writes by itself (PML) the page stays writable and its leaf is
+ * made clean instead; what the CPU logged sets bits after each exit.
  */
 #include <linux/kvm.h>
 #include <linux/uaccess.h>
 
+#include "core/request.h"
 #include "memory/dirty.h"
 #include "memory/tdp.h"
 
@@ -26,6 +30,41 @@ void hv_dirty_page(struct hv_vcpu *vcpu, struct hv_memslot *slot, u64 gfn)
 	if (slot->dirty && !test_and_set_bit(gfn - slot->base_gfn, slot->dirty) &&
 	    vcpu->ring.gfns)
 		hv_dirty_ring_push(vcpu, slot, gfn);
+}
+
+void hv_dirty_logged(struct hv_vcpu *vcpu, const u64 *gpas, unsigned int n)
+{
+	int idx = srcu_read_lock(&vcpu->vm->srcu);
+
+	vcpu->stat.dirty_logged += n;
+	for (; n; n--, gpas++) {
+		u64 gfn = *gpas >> PAGE_SHIFT;
+		struct hv_memslot *slot = hv_vcpu_memslot(vcpu, gfn);
+
+		if (slot)
+			hv_dirty_page(vcpu, slot, gfn);
+	}
+	srcu_read_unlock(&vcpu->vm->srcu, idx);
+}
+
+void hv_dirty_count_slot(struct hv_vm *vm, const struct hv_memslot *slot, int delta)
+{
+	bool was = vm->logged_slots;
+
+	lockdep_assert_held(&vm->slots_lock);
+	if (!slot || !slot->dirty)
+		return;
+	WRITE_ONCE(vm->logged_slots, vm->logged_slots + delta);
+	/* No vCPU is in the guest with its CPU's logging as it was. */
+	if (vm->dirty_by_cpu && was != !!vm->logged_slots)
+		hv_vm_request_all_wait(vm, HV_REQ_INTERCEPTS);
+}
+
+/* What running vCPUs wrote until now may be in their CPUs' logs: any request brings it out. */
+static void dirty_sync(struct hv_vm *vm)
+{
+	if (hv_dirty_by_cpu(vm))
+		hv_vm_request_all_wait(vm, HV_REQ_EVENT);
 }
 
 /*
@@ -81,6 +120,7 @@ static int dirty_get(struct hv_vm *vm, struct hv_memslot *slot, void __user *bit
 {
 	int err;
 
+	dirty_sync(vm);
 	/* With manual protection reading does not clear. */
 	if (vm->dirty_manual_protect)
 		return dirty_copy_out(slot, bitmap, slot->dirty);

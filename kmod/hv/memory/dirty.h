@@ -18,6 +18,26 @@ int hv_dirty_clear_log(struct hv_vm *vm, const struct kvm_clear_dirty_log *log);
  */
 void hv_dirty_page(struct hv_vcpu *vcpu, struct hv_memslot *slot, u64 gfn);
 
+/*
+ * The CPU logs writes: then a page with a clear bit in the log is writable, and its leaf is not
+ * dirty, or the write that made it so is in the CPU's log.
+ */
+static inline bool hv_dirty_by_cpu(const struct hv_vm *vm)
+{
+	return vm->dirty_by_cpu;
+}
+
+/* Is there a log at all? */
+static inline bool hv_dirty_logging(const struct hv_vm *vm)
+{
+	return READ_ONCE(vm->logged_slots);
+}
+
+/* What the CPU logged while @vcpu was in the guest. irqs off */
+void hv_dirty_logged(struct hv_vcpu *vcpu, const u64 *gpas, unsigned int n);
+/* Under vm->slots_lock: a slot has a log from now on, or no more. */
+void hv_dirty_count_slot(struct hv_vm *vm, const struct hv_memslot *slot, int delta);
+
 /* A slot whose log is switched on counts as written all over, and nothing is protected. */
 static inline bool hv_dirty_starts_full(const struct hv_vm *vm)
 {

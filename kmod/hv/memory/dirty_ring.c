@@ -23,6 +23,10 @@
 
 /* An emulated instruction writes at most four pages, and their page tables' accessed bits. */
 #define RING_RESERVE	64
+/* What the CPU may have logged when the guest is left. */
+#define RING_RESERVE_CPU 512
+/* With fewer entries than this the CPU's log would leave no room for a guest to run. */
+#define RING_MIN_CPU	(4 * RING_RESERVE_CPU)
 
 /* struct ring_batch - harvested pages of one slot that are near each other */
 struct ring_batch {
@@ -38,7 +42,10 @@ static u32 ring_used(const struct hv_dirty_ring *ring)
 
 static bool ring_full(const struct hv_vcpu *vcpu)
 {
-	return ring_used(&vcpu->ring) >= vcpu->vm->dirty_ring_entries - RING_RESERVE;
+	const struct hv_vm *vm = vcpu->vm;
+	u32 reserve = RING_RESERVE + (hv_dirty_by_cpu(vm) ? RING_RESERVE_CPU : 0);
+
+	return ring_used(&vcpu->ring) >= vm->dirty_ring_entries - reserve;
 }
 
 int hv_dirty_ring_check(struct hv_vcpu *vcpu)
@@ -192,10 +199,13 @@ int hv_dirty_ring_enable(struct hv_vm *vm, u64 bytes)
 	if (vm->dirty_ring_entries || vm->created_vcpus)
 		return -EINVAL;
 	mutex_lock(&vm->slots_lock);
-	if (logged_slot_exists(vm))
+	if (logged_slot_exists(vm)) {
 		err = -EINVAL;
-	else
+	} else {
+		if (bytes / sizeof(struct kvm_dirty_gfn) < RING_MIN_CPU)
+			vm->dirty_by_cpu = false;
 		WRITE_ONCE(vm->dirty_ring_entries, bytes / sizeof(struct kvm_dirty_gfn));
+	}
 	mutex_unlock(&vm->slots_lock);
 	return err;
 }

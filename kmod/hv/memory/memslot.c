@@ -327,8 +327,10 @@ static void memslot_commit(struct hv_vm *vm, struct memslot_change *c)
 
 	if (c->op == MEMSLOT_DELETE || c->op == MEMSLOT_MOVE)
 		memslot_kill(vm, c->old);
+	hv_dirty_count_slot(vm, c->new, 1);
 	rcu_assign_pointer(vm->slots[c->as], c->set);
 	synchronize_srcu_expedited(&vm->srcu);
+	hv_dirty_count_slot(vm, c->old, -1);
 	if (c->op == MEMSLOT_FLAGS)
 		memslot_log_switched(vm, c->new);
 	memslot_free(c->old, c->new);

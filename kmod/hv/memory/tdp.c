@@ -18,6 +18,7 @@
 
 #include "core/request.h"
 #include "core/vcpu.h"
+#include "memory/dirty.h"
 #include "memory/memslot.h"
 #include "memory/tdp.h"
 #include "memory/tdp_int.h"
@@ -311,13 +312,15 @@ void tdp_drop(struct hv_vm *vm, unsigned int as, u64 gfn, unsigned int level)
 	write_unlock(&vm->tdp.lock);
 }
 
+/* The next write faults or, where the CPU logs it, makes the leaf dirty again. */
 static void tdp_protect_leaf(struct tdp_zap *z, u64 *entry)
 {
+	u64 takes = hv_dirty_by_cpu(z->vm) ? hv_tdp_bits.dirty : hv_tdp_bits.write;
 	u64 old = READ_ONCE(*entry);
 
-	if (!tdp_present(old) || !(old & hv_tdp_bits.write))
+	if (!tdp_present(old) || !(old & takes))
 		return;
-	while (!try_cmpxchg64(entry, &old, old & ~hv_tdp_bits.write))
+	while (!try_cmpxchg64(entry, &old, old & ~takes))
 		;
 	z->flush = true;
 }
@@ -343,7 +346,7 @@ static void tdp_protect_step(struct tdp_zap *z, u64 base, const unsigned long *b
 }
 
 /**
- * hv_tdp_write_protect() - make the next write to each page fault
+ * hv_tdp_write_protect() - make the next write to each page fault, or the CPU log it
  * @vm: the VM, slots_lock held
  * @slot: in which slot
  * @first: first page in the slot

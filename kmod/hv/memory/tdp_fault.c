@@ -123,8 +123,15 @@ static bool tdp_uncached(const struct hv_host_page *host)
 	return !page_is_ram(host->pfn);
 }
 
-static u64 tdp_leaf(struct hv_memslot *slot, const struct tdp_fault *f,
-		    const struct hv_host_page *host, unsigned int level)
+/* May a page that is only read be written, too, without this log being told? */
+static bool tdp_write_ahead(const struct hv_vm *vm, const struct hv_memslot *slot, u64 gfn)
+{
+	return !slot->dirty || hv_dirty_by_cpu(vm) || test_bit(gfn - slot->base_gfn, slot->dirty);
+}
+
+static u64 tdp_leaf(const struct hv_vm *vm, const struct hv_memslot *slot,
+		    const struct tdp_fault *f, const struct hv_host_page *host,
+		    unsigned int level)
 {
 	u64 leaf = (host->pfn & ~(tdp_pages(level) - 1)) << PAGE_SHIFT;
 
@@ -142,7 +149,7 @@ static u64 tdp_leaf(struct hv_memslot *slot, const struct tdp_fault *f,
 	leaf |= hv_tdp_bits.soft_writable;
 	if (f->write)
 		leaf |= hv_tdp_bits.write | hv_tdp_bits.dirty;
-	else if (!slot->dirty || test_bit(f->gfn - slot->base_gfn, slot->dirty))
+	else if (tdp_write_ahead(vm, slot, f->gfn))
 		leaf |= hv_tdp_bits.write;
 	return leaf;
 }
@@ -255,11 +262,11 @@ static enum tdp_step tdp_try(struct hv_vcpu *vcpu, struct hv_memslot *slot, stru
 	level = tdp_leaf_level(slot, f, &host);
 	if (!f->private && tdp_invalidating(&vm->tdp, f->hva, level))
 		return TDP_HOST;
-	leaf = tdp_leaf(slot, f, &host, level);
+	leaf = tdp_leaf(vm, slot, f, &host, level);
 	step = tdp_install(vcpu, f, leaf, level);
 	if (step == TDP_CONFLICT && level > 1 && hv_tdp_bits.nx_huge) {
 		/* small pages are there because code runs in them: stay with them */
-		leaf = tdp_leaf(slot, f, &host, 1);
+		leaf = tdp_leaf(vm, slot, f, &host, 1);
 		step = tdp_install(vcpu, f, leaf, 1);
 	}
 	if (step != TDP_DONE)

@@ -91,6 +91,12 @@ static const u32 optional[NR_WORDS] = {
 #define SECONDARY_BY_CPUID (SECONDARY_EXEC_ENABLE_RDTSCP | SECONDARY_EXEC_ENABLE_INVPCID | \
 			    SECONDARY_XSAVES)
 
+/* Whether the CPU logs writes depends on accessed and dirty bits in EPT entries. */
+static u32 usable_at_times(u32 may, u64 ept_vpid)
+{
+	return ept_vpid & VMX_EPT_AD_BIT ? may : may & ~SECONDARY_EXEC_ENABLE_PML;
+}
+
 /* What vmx/apic.c wants; it is switched with the mode of each LAPIC. */
 #define SECONDARY_APIC	(SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES |	\
 			 SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE |	\
@@ -233,7 +239,9 @@ static int read_caps(struct vmx_caps *c)
 	c->pin = choose(PIN, allowed);
 	c->cpu = choose(CPU, allowed) & ~CPU_AT_TIMES;
 	c->secondary = usable_secondary(choose(SECONDARY, allowed), c->ept_vpid);
-	c->secondary_may = SECONDARY_BY_CPUID & (allowed[SECONDARY] >> 32);
+	c->secondary_may = (SECONDARY_BY_CPUID | SECONDARY_EXEC_ENABLE_PML) &
+			   (allowed[SECONDARY] >> 32);
+	c->secondary_may = usable_at_times(c->secondary_may, c->ept_vpid);
 	c->apicv = choose_apic(allowed);
 	c->stale_vectoring = (c->apicv & SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY) &&
 			     !has_posted_interrupts(allowed);
@@ -254,6 +262,7 @@ static void describe(const struct vmx_caps *c, struct hv_caps *caps)
 	caps->max_page_level = c->ept_vpid & VMX_EPT_1GB_PAGE_BIT ? 3 :
 			       c->ept_vpid & VMX_EPT_2MB_PAGE_BIT ? 2 : 1;
 	caps->has_cmci = true;
+	caps->logs_writes = c->secondary_may & SECONDARY_EXEC_ENABLE_PML;
 	caps->has_rdtscp = c->secondary_may & SECONDARY_EXEC_ENABLE_RDTSCP;
 	caps->has_invpcid = c->secondary_may & SECONDARY_EXEC_ENABLE_INVPCID;
 	caps->has_xsaves = (c->secondary_may & SECONDARY_XSAVES) &&

@@ -263,6 +263,7 @@ static const exit_handler handlers[] = {
 	[EXIT_REASON_XSETBV]		   = handle_xsetbv,
 	[EXIT_REASON_APIC_WRITE]	   = vmx_handle_apic_write,
 	[EXIT_REASON_ENCLS]		   = handle_ud,
+	[EXIT_REASON_PML_FULL]		   = vmx_handle_pml_full,
 	[EXIT_REASON_VMFUNC]		   = handle_ud,
 	[EXIT_REASON_BUS_LOCK]		   = handle_nothing,
 };

@@ -125,8 +125,12 @@ static __always_inline void after_exit(struct hv_vmx *vmx)
 	if (static_branch_likely(&vmx_pebs))
 		start_pebs(vmx);
 	vcpu->cr2 = native_read_cr2();
-	if (unlikely(vmx->extra.debugctl))
-		native_wrmsrl(MSR_IA32_DEBUGCTLMSR, vmx->host.debugctl);
+	if (unlikely(vmx->extra.any)) {
+		if (vmx->extra.debugctl)
+			native_wrmsrl(MSR_IA32_DEBUGCTLMSR, vmx->host.debugctl);
+		if (vmx->extra.pml)
+			vmx_pml_flush(vmx);
+	}
 	/* What nearly every handler asks for, without a call for each. */
 	vcpu->rip = vmcs_readl(GUEST_RIP);
 	vcpu->rflags = vmcs_readl(GUEST_RFLAGS);

@@ -322,6 +322,7 @@ void vmx_update(struct hv_vcpu *vcpu)
 	update_exceptions(vmx);
 	update_instructions(vmx);
 	update_tsc_ratio(vmx);
+	vmx_pml_update(vmx);
 	vmcs_writel(GUEST_DR7, vcpu->debug.eff_dr7 | BIT(10));
 	vmx_msr_update(vmx);
 	vmx_update_apic(vcpu);

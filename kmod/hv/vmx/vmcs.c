@@ -126,6 +126,7 @@ void vmcs_init(struct hv_vmx *vmx)
 	init_optional(vmx);
 	init_host();
 	vmx_apic_init(vmx);
+	vmx_pml_init(vmx);
 	vmcs_write64(EPT_POINTER, vmx->eptp);
 	vmcs_write64(MSR_BITMAP, __pa(vmx->msr_bitmap));
 	/* Not equal to anything real: the first entry writes them. */

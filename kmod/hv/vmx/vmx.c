@@ -245,7 +245,8 @@ static int vmx_vcpu_create(struct hv_vcpu *vcpu)
 	if (!vmx->vmcs)
 		return -ENOMEM;
 	vmx->msr_bitmap = (unsigned long *)__get_free_page(GFP_KERNEL_ACCOUNT);
-	if (!vmx->msr_bitmap || vmx_apic_create(vmx)) {
+	if (!vmx->msr_bitmap || vmx_pml_create(vmx) || vmx_apic_create(vmx)) {
+		vmx_pml_destroy(vmx);
 		free_page((unsigned long)vmx->msr_bitmap);
 		free_page((unsigned long)vmx->vmcs);
 		return -ENOMEM;
@@ -270,6 +271,7 @@ static void vmx_vcpu_destroy(struct hv_vcpu *vcpu)
 	vmcs_release(vmx);
 	vmx_apic_destroy(vmx);
 	vmx_vpid_free(vmx);
+	vmx_pml_destroy(vmx);
 	free_page((unsigned long)vmx->msr_bitmap);
 	free_page((unsigned long)vmx->vmcs);
 }

@@ -42,6 +42,11 @@ static inline bool vmx_has_vpid(void)
 	return vmx_caps.secondary & SECONDARY_EXEC_ENABLE_VPID;
 }
 
+static inline bool vmx_has_pml(void)
+{
+	return vmx_caps.secondary_may & SECONDARY_EXEC_ENABLE_PML;
+}
+
 static inline bool vmx_has_timer(void)
 {
 	return vmx_caps.pin & PIN_BASED_VMX_PREEMPTION_TIMER;
@@ -97,6 +102,7 @@ struct vmx_host {
  * @deadline: the VMCS holds, or is to hold, a deadline and not the bound
  * @injecting: this entry delivers an event
  * @debugctl: the host's DEBUGCTL is not 0
+ * @pml: the CPU logs writes: vmx_pml_flush()
  * @any: one of them
  *
  * Bytes, not bits: preemption sets one while the task may be setting another.
@@ -107,8 +113,9 @@ union vmx_extra {
 		bool deadline;
 		bool injecting;
 		bool debugctl;
+		bool pml;
 	};
-	u32 any;
+	u64 any;
 };
 
 /**
@@ -147,6 +154,7 @@ struct hv_vmx {
 	u64 vmcs_pa;
 	void *vmcs;
 	unsigned long *msr_bitmap;
+	u64 *pml;			/* what the CPU logged; NULL without PML */
 	u16 vpid;			/* 0: without VPID */
 	u64 eptp;
 
@@ -269,6 +277,14 @@ int vmx_handle_apic_access(struct hv_vmx *vmx);
 int vmx_handle_apic_write(struct hv_vmx *vmx);
 int vmx_handle_eoi(struct hv_vmx *vmx);
 int vmx_handle_tpr(struct hv_vmx *vmx);
+
+/* pml.c */
+int vmx_pml_create(struct hv_vmx *vmx);
+void vmx_pml_destroy(struct hv_vmx *vmx);
+void vmx_pml_init(struct hv_vmx *vmx);
+void vmx_pml_update(struct hv_vmx *vmx);
+void vmx_pml_flush(struct hv_vmx *vmx);
+int vmx_handle_pml_full(struct hv_vmx *vmx);
 
 /* dump.c */
 void vmcs_dump(struct hv_vmx *vmx);
