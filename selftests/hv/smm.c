@@ -2,16 +2,24 @@
 /*
  * Guards system management mode: an SMI by ioctl, IPI and vcpu_events runs the handler at
  * SMBASE with the documented registers, RSM brings back the interrupted ones (also what the
- * handler changed in the save area), NMIs wait, the state can be saved and restored inside the
- * handler, and RSM outside of it, a bad save area and missing SMRAM harm nobody but the guest.
+ * handler changed in the save area), a HLT goes on unless the handler says otherwise, NMIs wait,
+ * the state can be saved and restored inside the handler, and RSM outside of it, a bad save area
+ * and missing SMRAM harm nobody but the guest.
  */
+#include <signal.h>
+#include <unistd.h>
+#include <sys/time.h>
+
 #include "kselftest_harness.h"
 #include "tvm.h"
 
 #define SMBASE		0x200000UL
 #define HANDLER		(SMBASE + 0x8000)
 #define SAVE_AREA	(SMBASE + 0xfe00)
+#define SAVE_HALT	0xc9
 #define SAVE_REVISION	0xfc
+#define HALT_VECTOR	0x61
+#define MSI_BASE	0xfee00000
 #define SAVE_SMBASE	0x100
 #define SAVE_CR0	0x158
 #define SAVE_RIP	0x178
@@ -79,6 +87,21 @@ static void guest_ipi(void)
 	g_sync(1);
 }
 
+static void end_halt(struct g_frame *frame)
+{
+	g_apic_eoi();
+}
+
+static void guest_halts(void)
+{
+	iret_once();
+	g_apic_enable();
+	g_handlers[HALT_VECTOR] = end_halt;
+	g_sync(1);
+	g_sti_hlt();
+	g_sync(2);
+}
+
 FIXTURE(smm) {
 	struct tvm vm;
 	struct tvcpu cpu;
@@ -98,6 +121,10 @@ FIXTURE_TEARDOWN(smm)
 {
 	tvcpu_destroy(&self->cpu);
 	tvm_destroy(&self->vm);
+}
+
+static void ignore_signal(int sig)
+{
 }
 
 static void expect_in_smm(struct tvcpu *cpu)
@@ -151,6 +178,61 @@ TEST_F(smm, enter_and_leave)
 }
 
 /* The handler's changes of the save area are what the guest goes on with, SMBASE among them. */
+static void send_smi(struct tvcpu *cpu)
+{
+	struct kvm_mp_state mp;
+
+	TVM_MUST(cpu->fd, KVM_GET_MP_STATE, &mp);
+	if (mp.mp_state != KVM_MP_STATE_HALTED)
+		tvm_die("mp_state %u: it does not halt", mp.mp_state);
+	TVM_MUST(cpu->fd, KVM_SMI, 0);
+}
+
+static void halt(struct tvcpu *cpu)
+{
+	struct itimerval soon = { .it_value = { .tv_usec = 20000 } };
+	struct sigaction action = { .sa_handler = ignore_signal };
+
+	sigaction(SIGALRM, &action, NULL);
+	setitimer(ITIMER_REAL, &soon, NULL);
+	if (tvm_run(cpu) != -EINTR)
+		tvm_die("no HLT");
+}
+
+static void send_vector(struct tvm *vm)
+{
+	struct kvm_msi msi = { .address_lo = MSI_BASE, .data = HALT_VECTOR };
+
+	TVM_MUST(vm->fd, KVM_SIGNAL_MSI, &msi);
+}
+
+/* Without the restart the guest would come out of HLT, and reach its next g_sync(), by the SMI. */
+TEST_F(smm, halt_goes_on)
+{
+	if (tvm_is_kvm())
+		SKIP(return, "stock KVM does not restart HLT");
+	tvcpu_long_mode(&self->cpu, guest_halts);
+	EXPECT_EQ(1, tvm_sync(&self->cpu));
+	halt(&self->cpu);
+	send_smi(&self->cpu);
+	expect_in_smm(&self->cpu);
+	EXPECT_EQ(1, self->smram[0xfe00 + SAVE_HALT]);
+	halt(&self->cpu);
+	send_vector(&self->vm);
+	EXPECT_EQ(2, tvm_sync(&self->cpu));
+}
+
+TEST_F(smm, handler_ends_halt)
+{
+	tvcpu_long_mode(&self->cpu, guest_halts);
+	EXPECT_EQ(1, tvm_sync(&self->cpu));
+	halt(&self->cpu);
+	send_smi(&self->cpu);
+	expect_in_smm(&self->cpu);
+	self->smram[0xfe00 + SAVE_HALT] = 0;
+	EXPECT_EQ(2, tvm_sync(&self->cpu));
+}
+
 TEST_F(smm, changed_save_area)
 {
 	EXPECT_EQ(1, tvm_sync(&self->cpu));

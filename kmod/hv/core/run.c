@@ -240,10 +240,13 @@ static int run_stopped(struct hv_vcpu *vcpu)
 		return ret;
 	if (vcpu->lapic && vcpu->lapic->pending_events)
 		hv_request(vcpu, HV_REQ_APIC_EVENT);
-	if (vcpu->mp_state == KVM_MP_STATE_HALTED)
+	vcpu->smm.from_halt = vcpu->mp_state == KVM_MP_STATE_HALTED;
+	if (vcpu->smm.from_halt)
 		vcpu->mp_state = KVM_MP_STATE_RUNNABLE;
 	hv_request(vcpu, HV_REQ_EVENT);
-	return hv_requests_drain(vcpu);
+	ret = hv_requests_drain(vcpu);
+	vcpu->smm.from_halt = false;
+	return ret;
 }
 
 int hv_vcpu_halt(struct hv_vcpu *vcpu)

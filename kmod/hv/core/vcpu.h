@@ -139,6 +139,7 @@ struct hv_smm {
 	u32 base;			/* SMBASE */
 	bool active;
 	bool inside_nmi;		/* NMIs were masked when it began */
+	bool from_halt;			/* if one begins now it interrupts a HLT */
 	atomic_t pending;		/* any task: hv_vcpu_smi() */
 	u64 count;			/* SMIs since RESET */
 };

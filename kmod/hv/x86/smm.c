@@ -39,7 +39,8 @@ struct smram_seg {
 /**
  * struct smram - APM, table "AMD64 Architecture SMM State-Save Area"
  *
- * Restart of I/O instructions and of HLT is not offered: their fields are zero.
+ * Restart of I/O instructions is not offered: its fields are zero. @halt_restart_flag says that
+ * the SMI interrupted a HLT, and that RSM is to go on with it.
  */
 struct smram {
 	struct smram_seg es, cs, ss, ds, fs, gs, gdtr, ldtr, idtr, tr;
@@ -57,6 +58,7 @@ struct smram {
 	u64 gpr[HV_NR_GPRS];		/* R15 first */
 };
 
+static_assert(offsetof(struct smram, halt_restart_flag) == 0xc9);
 static_assert(offsetof(struct smram, efer) == 0xd0);
 static_assert(offsetof(struct smram, revision) == 0xfc);
 static_assert(offsetof(struct smram, cr4) == 0x148);
@@ -176,6 +178,7 @@ static void save(struct hv_vcpu *vcpu, struct smram *m)
 		m->gpr[HV_NR_GPRS - 1 - n] = hv_gpr(vcpu, n);
 	m->smbase = vcpu->smm.base;
 	m->revision = SMRAM_REVISION;
+	m->halt_restart_flag = vcpu->smm.from_halt;
 }
 
 static void handler_segments(struct hv_vcpu *vcpu)
@@ -277,8 +280,11 @@ int hv_handle_rsm(struct hv_vcpu *vcpu)
 	vcpu->smm.inside_nmi = false;
 	hv_smm_set_active(vcpu, false);
 	/* APM, "SMM and Shutdown": an illegal state in SMRAM is a shutdown. */
-	if (restore(vcpu, &m))
-		hv_request(vcpu, HV_REQ_TRIPLE_FAULT);
 	vcpu->smm.base = m.smbase;
-	return HV_RESUME;
+	if (restore(vcpu, &m)) {
+		hv_request(vcpu, HV_REQ_TRIPLE_FAULT);
+		return HV_RESUME;
+	}
+	/* APM, "Auto Halt Restart" */
+	return m.halt_restart_flag & 1 ? hv_vcpu_halt(vcpu) : HV_RESUME;
 }
