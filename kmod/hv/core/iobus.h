@@ -50,7 +50,7 @@ struct hv_iorange {
 struct hv_iobus {
 	struct rcu_head rcu;
 	int count;
-	struct hv_iorange range[];	/* a sentinel, @count ascending by addr, then len, another */
+	struct hv_iorange range[];	/* a sentinel, @count by addr, then len, a sentinel */
 };
 
 #define HV_IOBUS_MAX	1000

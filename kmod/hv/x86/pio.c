@@ -12,7 +12,7 @@
 /* Firmware reports by it; VMMs expect RIP behind the OUT or, by choice, at it. */
 #define PORT_7E		0x7e
 
-/* The low bytes of RAX are read. A 32-bit IN clears the upper half, narrower ones leave the rest. */
+/* The low bytes of RAX are read: a 32-bit IN clears the upper half, narrower ones leave it. */
 static void finish_rax(struct hv_vcpu *vcpu, unsigned int size)
 {
 	if (size == sizeof(u32))
