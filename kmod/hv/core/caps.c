@@ -21,9 +21,6 @@
 #include "x86/fpu.h"
 #include "x86/mce.h"
 
-#define HV_DISABLE_EXITS_SUPPORTED \
-	(KVM_X86_DISABLE_EXITS_HLT | KVM_X86_DISABLE_EXITS_PAUSE)
-
 #define HV_X2APIC_FLAGS \
 	(KVM_X2APIC_API_USE_32BIT_IDS | KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK)
 
@@ -71,7 +68,8 @@ static const struct cap_value constant_caps[] = {
 	{ KVM_CAP_SET_GUEST_DEBUG, 1 },
 	{ KVM_CAP_SET_GUEST_DEBUG2, KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP |
 				    KVM_GUESTDBG_USE_HW_BP | KVM_GUESTDBG_USE_SW_BP |
-				    KVM_GUESTDBG_INJECT_BP | KVM_GUESTDBG_INJECT_DB },
+				    KVM_GUESTDBG_INJECT_BP | KVM_GUESTDBG_INJECT_DB |
+				    KVM_GUESTDBG_BLOCKIRQ },
 	{ KVM_CAP_REINJECT_CONTROL, 1 },
 	{ KVM_CAP_IRQ_ROUTING, HV_MAX_IRQ_ROUTES },
 	{ KVM_CAP_IRQ_INJECT_STATUS, 1 },
@@ -109,7 +107,6 @@ static const struct cap_value constant_caps[] = {
 	{ KVM_CAP_MAX_VCPU_ID, HV_MAX_VCPU_ID },
 	{ KVM_CAP_X2APIC_API, HV_X2APIC_FLAGS },
 	{ KVM_CAP_IMMEDIATE_EXIT, 1 },
-	{ KVM_CAP_X86_DISABLE_EXITS, HV_DISABLE_EXITS_SUPPORTED },
 	{ KVM_CAP_GET_MSR_FEATURES, 1 },
 	{ KVM_CAP_MSR_PLATFORM_INFO, 1 },
 	{ KVM_CAP_EXCEPTION_PAYLOAD, 1 },
@@ -149,6 +146,17 @@ static long constant_cap(unsigned long cap)
 	return 0;
 }
 
+/* A CPU in the guest's MWAIT must wake as from the host's own: by interrupts and by timers. */
+static u64 exits_to_disable(void)
+{
+	u64 exits = KVM_X86_DISABLE_EXITS_HLT | KVM_X86_DISABLE_EXITS_PAUSE;
+
+	if (boot_cpu_has(X86_FEATURE_MWAIT) && boot_cpu_has(X86_FEATURE_ARAT) &&
+	    !boot_cpu_has_bug(X86_BUG_MONITOR))
+		exits |= KVM_X86_DISABLE_EXITS_MWAIT;
+	return exits;
+}
+
 /**
  * hv_check_extension() - KVM_CHECK_EXTENSION
  * @vm: the VM asked, or NULL for the system
@@ -163,6 +171,8 @@ long hv_check_extension(struct hv_vm *vm, unsigned long cap)
 		return min_t(unsigned int, num_online_cpus(), HV_MAX_VCPUS);
 	case KVM_CAP_XCRS:
 		return boot_cpu_has(X86_FEATURE_XSAVE);
+	case KVM_CAP_X86_DISABLE_EXITS:
+		return exits_to_disable();
 	case KVM_CAP_XSAVE2:
 		return hv_xsave2_size();
 	case KVM_CAP_TSC_CONTROL:
@@ -197,7 +207,7 @@ static long enable_x2apic_api(struct hv_vm *vm, u64 flags)
 
 static long disable_exits(struct hv_vm *vm, u64 exits)
 {
-	if (exits & ~(u64)HV_DISABLE_EXITS_SUPPORTED)
+	if (exits & ~exits_to_disable())
 		return -EINVAL;
 	vm->disabled_exits |= exits;
 	hv_vm_request_all(vm, HV_REQ_INTERCEPTS);

@@ -195,6 +195,7 @@ void svm_update(struct hv_vcpu *vcpu)
 	svm_intercept(vcpu, INTERCEPT_EXCEPTION_OFFSET + HV_NM, !vcpu->fpu.owned);
 	svm_intercept(vcpu, INTERCEPT_EXCEPTION_OFFSET + HV_BP,
 		      vcpu->debug.guest_debug & KVM_GUESTDBG_USE_SW_BP);
+	svm_update_exits(to_svm(vcpu));
 	load_cr0(vcpu);
 	save->dr7 = vcpu->debug.eff_dr7;
 	save->g_pat = vcpu->msr.pat;

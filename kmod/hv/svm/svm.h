@@ -108,6 +108,7 @@ void svm_vmcb_free_maps(void);
 int svm_vmcb_create(struct hv_svm *svm);
 void svm_vmcb_destroy(struct hv_svm *svm);
 void svm_vmcb_init(struct hv_svm *svm);
+void svm_update_exits(struct hv_svm *svm);
 void svm_update_msr_maps(struct hv_vcpu *vcpu);
 
 /* state.c */

@@ -101,11 +101,10 @@ static const u8 intercepts[] = {
 	INTERCEPT_DR4_WRITE, INTERCEPT_DR5_WRITE, INTERCEPT_DR6_WRITE, INTERCEPT_DR7_WRITE,
 	INTERCEPT_INTR, INTERCEPT_NMI, INTERCEPT_SMI, INTERCEPT_INIT,
 	INTERCEPT_SELECTIVE_CR0, INTERCEPT_RDPMC, INTERCEPT_CPUID, INTERCEPT_INVD,
-	INTERCEPT_HLT, INTERCEPT_INVLPGA, INTERCEPT_IOIO_PROT, INTERCEPT_MSR_PROT,
+	INTERCEPT_INVLPGA, INTERCEPT_IOIO_PROT, INTERCEPT_MSR_PROT,
 	INTERCEPT_SHUTDOWN, INTERCEPT_VMRUN, INTERCEPT_VMMCALL, INTERCEPT_VMLOAD,
 	INTERCEPT_VMSAVE, INTERCEPT_STGI, INTERCEPT_CLGI, INTERCEPT_SKINIT,
-	INTERCEPT_WBINVD, INTERCEPT_MONITOR, INTERCEPT_MWAIT, INTERCEPT_XSETBV,
-	INTERCEPT_RDPRU, INTERCEPT_RSM,
+	INTERCEPT_WBINVD, INTERCEPT_XSETBV, INTERCEPT_RDPRU, INTERCEPT_RSM,
 };
 
 /*
@@ -113,6 +112,19 @@ static const u8 intercepts[] = {
  * be the other vendor's hypercall.
  */
 static const u8 intercepted_exceptions[] = { HV_DB, HV_UD, HV_AC, HV_MC };
+
+/* KVM_CAP_X86_DISABLE_EXITS */
+void svm_update_exits(struct hv_svm *svm)
+{
+	struct hv_vcpu *vcpu = &svm->vcpu;
+	u64 disabled = vcpu->vm->disabled_exits;
+
+	svm_intercept(vcpu, INTERCEPT_HLT, !(disabled & KVM_X86_DISABLE_EXITS_HLT));
+	svm_intercept(vcpu, INTERCEPT_MONITOR, !(disabled & KVM_X86_DISABLE_EXITS_MWAIT));
+	svm_intercept(vcpu, INTERCEPT_MWAIT, !(disabled & KVM_X86_DISABLE_EXITS_MWAIT));
+	svm_intercept(vcpu, INTERCEPT_PAUSE,
+		      svm_has_pause_filter && !(disabled & KVM_X86_DISABLE_EXITS_PAUSE));
+}
 
 void svm_vmcb_init(struct hv_svm *svm)
 {
@@ -124,10 +136,8 @@ void svm_vmcb_init(struct hv_svm *svm)
 		svm_intercept(vcpu, intercepts[i], true);
 	for (i = 0; i < ARRAY_SIZE(intercepted_exceptions); i++)
 		svm_intercept(vcpu, INTERCEPT_EXCEPTION_OFFSET + intercepted_exceptions[i], true);
-	if (vcpu->vm->disabled_exits & KVM_X86_DISABLE_EXITS_HLT)
-		svm_intercept(vcpu, INTERCEPT_HLT, false);
-	if (svm_has_pause_filter && !(vcpu->vm->disabled_exits & KVM_X86_DISABLE_EXITS_PAUSE)) {
-		svm_intercept(vcpu, INTERCEPT_PAUSE, true);
+	svm_update_exits(svm);
+	if (svm_has_pause_filter) {
 		control->pause_filter_count = PAUSE_COUNT;
 		if (boot_cpu_has(X86_FEATURE_PFTHRESHOLD))
 			control->pause_filter_thresh = PAUSE_THRESHOLD;
