@@ -2,13 +2,13 @@
 # shellcheck shell=dash
 # For the scripts that run QEMU in a machine of the lab; busybox sh. Source it after tap.sh.
 # A virtual machine of QEMU's is a folder, $tmp/NAME: qmp.in and qmp.out are its monitor, serial is what its serial port
-# said, log what QEMU said. Nothing here waits for a QEMU that is dead.
+# said and serial.in what it hears, log what QEMU said. Nothing here waits for a QEMU that is dead.
 : "${GUEST_APPEND:=console=ttyS0 quiet mitigations=off panic=-1}"
 : "${WAIT:=120}"
 qmp_id=0
 
 # The name under which QEMU looks for a hypervisor.
-[ -e /dev/kvm ] || ln -s vellum /dev/kvm
+[ -e /dev/kvm ] || [ ! -e /dev/vellum ] || ln -s vellum /dev/kvm
 
 # wait_for SECONDS COMMAND...: until the command succeeds
 wait_for() {
@@ -40,10 +40,11 @@ vm_start() {
 	local name=$1 vm=$tmp/$1
 	shift
 	mkdir -p "$vm"
-	mkfifo "$vm/qmp.in"
+	mkfifo "$vm/qmp.in" "$vm/serial.in"
 	: >"$vm/qmp.out"
 	: >"$vm/serial"
-	qemu-system-x86_64 -accel kvm -nodefaults -no-user-config -display none -serial "file:$vm/serial" \
+	ln -s serial "$vm/serial.out"
+	qemu-system-x86_64 -accel kvm -nodefaults -no-user-config -display none -serial "pipe:$vm/serial" \
 		-qmp "pipe:$vm/qmp" "$@" >"$vm/log" 2>&1 </dev/null &
 	echo $! >"$vm/pid"
 	wait_for 60 greeted_or_dead "$name" && qmp "$name" qmp_capabilities
@@ -78,6 +79,11 @@ hmp() {
 	shift
 	qmp "$name" human-monitor-command "\"command-line\":\"$*\"" || return 1
 	case $answer in *'"return": ""'*) ;; *) return 1 ;; esac
+}
+
+# vm_type NAME LINE: on its serial port; see qmp
+vm_type() {
+	echo "$2" 1<>"$tmp/$1/serial.in"
 }
 
 # vm_wait NAME SECONDS: until QEMU ends by itself; with its status
