@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Ticks from exec of a launcher until the init of its guest prints a marker, and how the launcher
- * ended: "boot.launcher TICKS". The marker is computed in the guest, so that the kernel command
+ * Ticks from exec of a launcher until the init of its guest prints a marker, if the launcher then
+ * ends well: "boot.NAME TICKS". The marker is computed in the guest, so that the kernel command
  * line on the guest's console cannot be mistaken for it.
  *
- * usage: boot_bench PROGRAM [ARG...]
+ * usage: boot_bench NAME PROGRAM [ARG...]
  */
 #include <errno.h>
 #include <stdint.h>
@@ -64,8 +64,8 @@ int main(int argc, char **argv)
 	int pipefd[2], status;
 	pid_t pid;
 
-	if (argc < 2) {
-		fprintf(stderr, "usage: boot_bench PROGRAM [ARG...]\n");
+	if (argc < 3) {
+		fprintf(stderr, "usage: boot_bench NAME PROGRAM [ARG...]\n");
 		return 2;
 	}
 	if (pipe(pipefd)) {
@@ -73,18 +73,18 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	begin = __rdtsc();
-	pid = start(argv + 1, pipefd[1]);
+	pid = start(argv + 2, pipefd[1]);
 	close(pipefd[1]);
 	end = wait_marker(pipefd[0]);
 	drain(pipefd[0]);
 	if (pid < 0 || waitpid(pid, &status, 0) != pid || status) {
-		fprintf(stderr, "boot_bench: %s failed\n", argv[1]);
+		fprintf(stderr, "boot_bench: %s failed\n", argv[2]);
 		return 1;
 	}
 	if (!end) {
 		fprintf(stderr, "boot_bench: the guest's init never printed its marker\n");
 		return 1;
 	}
-	printf("boot.launcher %lu\n", (unsigned long)(end - begin));
+	printf("boot.%s %lu\n", argv[1], (unsigned long)(end - begin));
 	return 0;
 }

@@ -45,7 +45,7 @@ load() {
 		modprobe kvm-intel || fail "kvm-intel does not load"
 		device=/dev/kvm
 	else
-		modprobe vellum || fail "vellum.ko does not load: $(dmesg | tail -n 1)"
+		modprobe vellum kvm_node=1 || fail "vellum.ko does not load: $(dmesg | tail -n 1)"
 		device=/dev/vellum
 	fi
 	[ -c "$device" ] || fail "$device is not there"
@@ -77,8 +77,11 @@ measure() {
 		;;
 	boot)
 		# shellcheck disable=SC2016
-		boot_bench vellum run --device "$device" --kernel /lab/guest/vmlinuz --initrd /lab/guest/initrd \
-			--mem 256M --append 'quiet nokaslr guest.cmd="echo vellum-bench-$((40+2))"'
+		boot_bench launcher vellum run --device "$device" --kernel /lab/guest/vmlinuz --initrd /lab/guest/initrd \
+			--mem 256M --append 'quiet nokaslr guest.cmd="echo vellum-bench-$((40+2))"' &&
+			boot_bench qemu qemu-system-x86_64 -accel kvm -machine pc -cpu host -m 256 -nodefaults -no-user-config \
+				-display none -serial stdio -no-reboot -kernel /lab/guest/vmlinuz -initrd /lab/guest/initrd \
+				-append 'console=ttyS0 quiet nokaslr panic=-1 guest.cmd="echo vellum-bench-$((40+2))"'
 		;;
 	merge)
 		if [ "$1" = peer ]; then
@@ -102,6 +105,10 @@ measure() {
 # Neither side pays for the first read of what both use; without KASLR the guest does the same work each time.
 cat /lab/guest/vmlinuz /lab/guest/initrd "$(command -v vellum)" >/dev/null
 vellum version >/dev/null
+if [ "$area" = boot ]; then
+	qemu-system-x86_64 -machine help >/dev/null
+	find /usr/share/seabios /usr/share/qemu -type f -exec cat {} + >/dev/null
+fi
 
 for side in "$@"; do
 	load "$side"
