@@ -1,5 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=dash
 # Guards that a running guest moves between stock KVM and Vellum, ROUNDS times in each direction: only one of the two can
 # have the CPU, so the guest goes by a file while one module is unloaded and the other loaded. All its CPUs verify their
 # memory on both sides (memwork.c). The CPU model is one that both can be: with "enforce" QEMU refuses to lack a feature.
