@@ -11,11 +11,15 @@ swept_since() {
 	[ "$(sweeps "$1")" -gt "$2" ]
 }
 
+swept_or_dead() {
+	swept_since "$1" "$2" || vm_dead "$1"
+}
+
 # works VM: the guest sweeps on, twice, with nothing bad
 works() {
 	local n
 	n=$(sweeps "$1")
-	wait_for "$WAIT" swept_since "$1" $((n + 1)) || { echo "no sweep since the ${n}th"; return 1; }
+	wait_for "$WAIT" swept_or_dead "$1" $((n + 1)) && swept_since "$1" $((n + 1)) || { echo "no sweep since the ${n}th"; return 1; }
 	! said "$1" 'BAD|Oops|BUG|WARNING|stall'
 }
 
