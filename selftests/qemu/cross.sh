@@ -38,8 +38,8 @@ carry() {
 there_and_back() {
 	local i=0
 	while [ $i -lt "$ROUNDS" ]; do
-		carry vellum || { echo "round $i, to Vellum, after $answer"; return 1; }
-		carry kvm || { echo "round $i, back to KVM, after $answer"; return 1; }
+		carry kvm || { echo "round $i, to KVM, after $answer"; return 1; }
+		carry vellum || { echo "round $i, back to Vellum, after $answer"; return 1; }
 		i=$((i + 1))
 	done
 }
@@ -54,11 +54,11 @@ other_machine() {
 for machine in $STATE_MACHINES; do
 	for cpus in $CPUS; do
 		t="$machine, $cpus CPUs, $model"
-		check "$t: KVM has the CPU" a give_cpu_to kvm
+		check "$t: Vellum has the CPU" a give_cpu_to vellum
 		check "$t: QEMU starts" a vm_work a
-		vm_alive a && check "$t: the guest works on KVM" a works a
+		vm_alive a && check "$t: the guest works on Vellum" a works a
 		if vm_alive a; then
-			check "$t: $ROUNDS rounds to Vellum and back" a there_and_back
+			check "$t: $ROUNDS rounds to KVM and back" a there_and_back
 			vm_kill b
 			check "$t: another machine type's state is refused" b other_machine
 			vm_kill b
