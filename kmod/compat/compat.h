@@ -222,7 +222,7 @@ static inline bool hv_mem_cgroup_tryget(struct mem_cgroup *memcg)
 #endif
 }
 
-/* Writable page table entries depend on the mapping since 6.7: shadow stacks, which ours are not. */
+/* Since 6.7 a writable page table entry depends on the mapping; ours is no shadow stack. */
 static inline pte_t hv_pte_mkwrite(pte_t pte)
 {
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 7, 0)

@@ -22,7 +22,7 @@ static unsigned int bucket_bits;
 static spinlock_t locks[NR_LOCKS];	/* each of every NR_LOCKS-th bucket */
 
 /* Locks the bucket of a hash. */
-static struct hlist_head *bucket_lock(u64 hash)
+static struct hlist_head *bucket_lock(u64 hash) __acquires(bucket)
 {
 	u64 n = hash >> (64 - bucket_bits);
 
@@ -30,7 +30,7 @@ static struct hlist_head *bucket_lock(u64 hash)
 	return &buckets[n];
 }
 
-static void bucket_unlock(u64 hash)
+static void bucket_unlock(u64 hash) __releases(bucket)
 {
 	spin_unlock(&locks[(hash >> (64 - bucket_bits)) % NR_LOCKS]);
 }

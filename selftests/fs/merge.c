@@ -268,7 +268,7 @@ TEST_F(merge, idle_costs_nothing)
 	usleep(500000);
 	EXPECT_EQ(scanned, counter("pages_scanned"));
 	EXPECT_EQ(cpu, counter("scan_cpu_ns"));
-	/* One write, one page. The thread may come between its fault and itself: it faults again. */
+	/* One write, one page. If the thread comes between fault and write, it faults again. */
 	self->map[7] ^= 1;
 	ASSERT_TRUE(merge_all());
 	EXPECT_LE(scanned + 1, counter("pages_scanned"));

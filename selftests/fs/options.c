@@ -12,10 +12,12 @@
 #include "kselftest_harness.h"
 #include "mnt.h"
 
+static const char every_option[] =
+	"size=1m,nr_inodes=5,mode=0750,uid=7,gid=8,merge=zero,domain=a.b-c_9,huge=never";
+
 TEST(shown_and_obeyed)
 {
-	char *path = mnt_make("size=1m,nr_inodes=5,mode=0750,uid=7,gid=8,merge=zero,"
-			      "domain=a.b-c_9,huge=never");
+	char *path = mnt_make(every_option);
 	struct statfs s;
 	struct stat st;
 

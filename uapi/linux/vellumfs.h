@@ -13,6 +13,7 @@
 #ifndef _UAPI_LINUX_VELLUMFS_H
 #define _UAPI_LINUX_VELLUMFS_H
 
+#include <linux/const.h>
 #include <linux/ioctl.h>
 #include <linux/types.h>
 
@@ -37,7 +38,7 @@ enum vellumfs_merge {
 };
 
 /* vellumfs_policy.flags: @domain is given (SET), or the domain has a name (GET) */
-#define VELLUMFS_POLICY_DOMAIN	(1U << 0)
+#define VELLUMFS_POLICY_DOMAIN	_BITUL(0)
 
 /**
  * struct vellumfs_policy - how one file merges
@@ -92,7 +93,7 @@ struct vellumfs_range {
 };
 
 /* vellumfs_create.flags */
-#define VELLUMFS_CREATE_CLOEXEC	(1U << 0)	/* close the descriptor on execve(2) */
+#define VELLUMFS_CREATE_CLOEXEC	_BITUL(0)	/* close the descriptor on execve(2) */
 
 /**
  * struct vellumfs_create - a file without a name in any mount

@@ -55,7 +55,8 @@ static int open_disks(struct machine *m, struct error *err)
 		struct virtio_blk *blk = &m->disks[i];
 
 		if (blk_open(blk, o->disks[i].path, o->disks[i].readonly, err) ||
-		    vhost_choose(&blk->vhost, &o->disks[i].vhost, VHOST_BLK_DEVICE, blk->option, err))
+		    vhost_choose(&blk->vhost, &o->disks[i].vhost, VHOST_BLK_DEVICE, blk->option,
+				 err))
 			return -1;
 	}
 	return 0;
@@ -146,7 +147,8 @@ int machine_create(struct machine *m, const struct run_options *options, struct 
 		return error_set(err, STATUS_OS, "memory: %s (free some)", strerror(errno));
 	if (ram_create(&m->ram, options->mem, options->mem_path, err) ||
 	    (options->mem_merge && ram_merge(&m->ram, err)) || load_linux(m, err) ||
-	    open_disks(m, err) || nets_open(m, err) || open_hypervisor(m, err) || machine_wire(m, err))
+	    open_disks(m, err) || nets_open(m, err) || open_hypervisor(m, err) ||
+	    machine_wire(m, err))
 		return -1;
 	return create_cpus_and_tables(m, err);
 }
