@@ -13,7 +13,7 @@
 : "${STATE_MACHINES:=pc q35}"
 : "${CPUS:=2}"
 : "${ROUNDS:=20}"
-: "${MODEL:=qemu64,-svm,+xsave,-kvm-pv-eoi,enforce}"
+: "${MODEL:=qemu64,-svm,+xsave,enforce}"
 kvm=kvm_intel
 ! grep -q '^flags.* svm' /proc/cpuinfo || kvm=kvm_amd
 model=$MODEL
