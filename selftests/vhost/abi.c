@@ -265,7 +265,7 @@ TEST_F(abi, random_arguments)
 	uint64_t args[64];
 
 	srand(1);
-	for (i = 0; i < 200000; i++) {
+	for (i = 0; i < 30000; i++) {
 		for (n = 0; n < ARRAY_SIZE(args); n++)
 			args[n] = rand() % 3 ? (uint64_t)rand() % 40 - 2 :
 				  (uintptr_t)self->mem.base + rand() % 65536;
