@@ -20,7 +20,8 @@ static __always_inline bool hv_iorange_matches(const struct hv_iorange *r, u64 a
 {
 	if (unlikely(!r->len))
 		return addr == r->addr;
-	return len && len <= r->len && addr - r->addr <= r->len - len;
+	/* An access of no bytes becomes longer than any range. */
+	return (u64)len - 1 < r->len && addr - r->addr <= r->len - len;
 }
 
 static __always_inline int hv_iorange_access(struct hv_vcpu *vcpu, const struct hv_iorange *r,
