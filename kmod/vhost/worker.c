@@ -74,7 +74,7 @@ void vh_vq_signal(struct vh_vq *vq, unsigned long events)
 	} while (!try_cmpxchg(&vq->pending, &old, old | events));
 	rcu_read_lock();
 	worker = rcu_dereference(vq->worker);
-	/* The worker itself looks again before it sleeps; an interrupt on it may come after that look. */
+	/* The worker looks again before it sleeps; an interrupt on it may come after that look. */
 	if (worker && !xchg(&worker->signalled, 1) && !(in_task() && worker->task == current))
 		wake_up_process(worker->task);
 	rcu_read_unlock();
