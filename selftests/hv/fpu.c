@@ -77,6 +77,41 @@ static void guest_avx(void)
 	g_sync(3);
 }
 
+#define XSAVE_AREA_QWORDS	512	/* more than any component set of these machines takes */
+#define XSAVE_XMM5_QWORD	30
+#define XSAVE_BV_QWORD		64
+#define XSAVE_SSE		2
+static uint64_t xsave_area[XSAVE_AREA_QWORDS] __attribute__((aligned(64)));
+
+static void xsave(void)
+{
+	asm volatile("xsave %0" : "+m"(xsave_area) : "a"(XSAVE_SSE), "d"(0));
+}
+
+static void xrstor(void)
+{
+	asm volatile("xrstor %0" : : "m"(xsave_area), "a"(XSAVE_SSE), "d"(0));
+}
+
+/* As an operating system switches tasks: nothing but XSAVE and XRSTOR touches the registers after an exit. */
+static void guest_switches_tasks(void)
+{
+	uint32_t i;
+
+	asm volatile("mov %%cr4, %%rax; bts $18, %%rax; mov %%rax, %%cr4" : : : "rax", "cc");
+	asm volatile("xsetbv" : : "c"(0), "a"(3), "d"(0));
+	load_xmm5(0, 0x7777);
+	for (i = 0;; i++) {
+		g_sync(i);		/* a stay in the guest that leaves the FPU alone ends */
+		xsave();
+		G_ASSERT(xsave_area[XSAVE_BV_QWORD] & XSAVE_SSE);
+		G_ASSERT(xsave_area[XSAVE_XMM5_QWORD] == i);
+		xsave_area[XSAVE_XMM5_QWORD] = i + 1;
+		xrstor();
+		g_sync(i);
+	}
+}
+
 FIXTURE(fpu) {
 	struct tvm vm;
 	struct tvcpu cpu;
@@ -114,6 +149,33 @@ TEST_F(fpu, host_registers_survive)
 	int i;
 
 	for (i = 0; i < 4; i++) {
+		asm volatile("movdqu %2, %%xmm5\n\t"
+			     "syscall\n\t"
+			     "movdqu %%xmm5, %1"
+			     : "=a"(ret), "=m"(out)
+			     : "m"(in), "0"(16L), "D"((long)self->cpu.fd), "S"((long)KVM_RUN),
+			       "d"(0L)
+			     : "rcx", "r11", "memory");
+		ASSERT_EQ(0, ret);
+		EXPECT_EQ(0, memcmp(in, out, sizeof(in)));
+	}
+}
+
+/* XSAVE and XRSTOR alone are use of the FPU, too: QEMU's AMD-V raises no #NM for them. */
+TEST_F(fpu, guest_switches_tasks)
+{
+	const uint64_t in[2] = { 0xfeedfacecafebeef, 0x0123456789abcdef };
+	uint64_t out[2] = { 0, 0 };
+	struct tvm_cpuid cpuid;
+	uint32_t i;
+	long ret;
+
+	tvm_supported_cpuid(&self->vm, &cpuid);
+	if (!(tvm_cpuid_find(&cpuid, 1, 0)->ecx & CPUID_1_ECX_XSAVE))
+		SKIP(return, "the machine has no XSAVE");
+	tvcpu_long_mode(&self->cpu, guest_switches_tasks);
+	for (i = 0; i < FPU_ROUNDS; i++) {
+		EXPECT_EQ(i, tvm_sync(&self->cpu));
 		asm volatile("movdqu %2, %%xmm5\n\t"
 			     "syscall\n\t"
 			     "movdqu %%xmm5, %1"

@@ -53,8 +53,12 @@ int svm_probe(struct hv_caps *caps)
 
 	*caps = (struct hv_caps) {
 		.hypercall_insn = { 0x0f, 0x01, 0xd9 },		/* VMMCALL */
-		/* AMD does not forward registers past a device-not-available fault. */
-		.lazy_fpu = true,
+		/*
+		 * AMD does not forward registers past a device-not-available fault. QEMU's own
+		 * AMD-V has XSAVE and XRSTOR not even raise it: there the guest would switch
+		 * tasks with the VMM's registers.
+		 */
+		.lazy_fpu = !boot_cpu_has(X86_FEATURE_HYPERVISOR),
 		/* QEMU's own AMD-V does not know the intercept of XSETBV. */
 		.xsetbv_passes = boot_cpu_has(X86_FEATURE_HYPERVISOR),
 		.max_page_level = boot_cpu_has(X86_FEATURE_GBPAGES) ? 3 : 2,
