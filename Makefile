@@ -90,7 +90,7 @@ check-all:
 	@selftests/check all
 
 check-kvm-selftests:
-	@selftests/check all kvm-selftests-svm kvm-selftests-vtx
+	@selftests/check all kvm-selftests-svm kvm-selftests-vtx kvm-selftests-icelake
 
 demo:
 	@selftests/demo
