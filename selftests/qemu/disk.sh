@@ -76,7 +76,7 @@ prompt() {
 }
 
 prompt_or_dead() {
-	prompt "$1" || vm_dead vm
+	prompt "$1" || said vm 'Kernel panic' || vm_dead vm
 }
 
 # asks PATTERN: the serial port waits for input
