@@ -18,7 +18,6 @@
 #include <linux/memcontrol.h>
 #include <linux/mm.h>
 #include <linux/smp.h>
-#include <linux/syscore_ops.h>
 #include <linux/version.h>
 #include <linux/vhost.h>
 #include <asm/nospec-branch.h>
@@ -34,34 +33,6 @@
 #else
 #define HV_CPUHP_STATE	CPUHP_AP_KVM_STARTING
 #define HV_CPUHP_MAY_FAIL	false
-#endif
-
-/*
- * Suspend and shutdown callbacks take a context since 6.18; stable 6.12
- * kernels have it too, so Kbuild looks into the header.
- */
-#ifdef HV_HAVE_REGISTER_SYSCORE
-#define HV_SYSCORE_ARG	void *data
-#define HV_SYSCORE_CONST	const
-#define HV_DEFINE_SYSCORE(name, ops_ptr) \
-	static struct syscore name = { .ops = (ops_ptr) }
-#else
-#define HV_SYSCORE_ARG	void
-#define HV_SYSCORE_CONST
-#define HV_DEFINE_SYSCORE(name, ops_ptr) \
-	static struct syscore_ops *name = (ops_ptr)
-static inline void hv_register_syscore(struct syscore_ops **ops)
-{
-	register_syscore_ops(*ops);
-}
-
-static inline void hv_unregister_syscore(struct syscore_ops **ops)
-{
-	unregister_syscore_ops(*ops);
-}
-
-#define register_syscore	hv_register_syscore
-#define unregister_syscore	hv_unregister_syscore
 #endif
 
 /* eventfd_signal() lost its count in 6.8. */

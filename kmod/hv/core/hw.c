@@ -14,6 +14,7 @@
 #include <asm/reboot.h>
 
 #include "compat/compat.h"
+#include "compat/syscore.h"
 #include "core/hw.h"
 #include "core/ops.h"
 
