@@ -5,8 +5,6 @@
  * unknown bits, and the capabilities for exits of which no machine of ours has the control. Of
  * KVM_SET_GUEST_DEBUG those flags are taken that are claimed, and no others.
  */
-#include <stdlib.h>
-#include <string.h>
 
 #include "kselftest_harness.h"
 #include "tvm.h"
@@ -52,29 +50,6 @@ static long disable(FIXTURE_DATA(exits) *self, uint64_t exits)
 	return tvm_ioctl_p(self->vm.fd, KVM_ENABLE_CAP, &cap);
 }
 
-static uint64_t count_exits(struct tvcpu *cpu)
-{
-	int fd = TVM_MUST(cpu->fd, KVM_GET_STATS_FD, 0);
-	struct kvm_stats_header head;
-	struct kvm_stats_desc *desc;
-	uint64_t value = 0;
-	size_t size;
-	uint32_t i;
-
-	if (pread(fd, &head, sizeof(head), 0) != sizeof(head))
-		tvm_die("no statistics");
-	size = sizeof(*desc) + head.name_size;
-	desc = malloc(size);
-	for (i = 0; i < head.num_desc; i++) {
-		pread(fd, desc, size, head.desc_offset + i * size);
-		if (!strcmp(desc->name, "exits"))
-			pread(fd, &value, sizeof(value), head.data_offset + desc->offset);
-	}
-	free(desc);
-	close(fd);
-	return value;
-}
-
 TEST_F(exits, mwait)
 {
 	uint64_t before, with, without;
@@ -83,14 +58,14 @@ TEST_F(exits, mwait)
 		EXPECT_EQ(-EINVAL, disable(self, KVM_X86_DISABLE_EXITS_MWAIT));
 		SKIP(return, "this CPU has no MWAIT that always wakes");
 	}
-	before = count_exits(&self->cpu);
+	before = tvcpu_counter(&self->cpu, "exits");
 	tvm_sync(&self->cpu);
-	with = count_exits(&self->cpu) - before;
+	with = tvcpu_counter(&self->cpu, "exits") - before;
 	EXPECT_GE(with, TIMES);
 	ASSERT_EQ(0, disable(self, KVM_X86_DISABLE_EXITS_MWAIT));
-	before = count_exits(&self->cpu);
+	before = tvcpu_counter(&self->cpu, "exits");
 	tvm_sync(&self->cpu);
-	without = count_exits(&self->cpu) - before;
+	without = tvcpu_counter(&self->cpu, "exits") - before;
 	/* the host's interrupts remain */
 	EXPECT_LT(without, TIMES / 2);
 }

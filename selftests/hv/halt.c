@@ -227,32 +227,6 @@ static long poll_for(struct tvm *vm, uint64_t ns)
 	return tvm_ioctl_p(vm->fd, KVM_ENABLE_CAP, &cap);
 }
 
-/* The value of a vCPU's counter of KVM_GET_STATS_FD */
-static uint64_t stat_of(struct tvcpu *cpu, const char *name)
-{
-	struct {
-		struct kvm_stats_desc desc;
-		char name[128];
-	} d;
-	struct kvm_stats_header head;
-	uint64_t value = 0;
-	uint32_t i;
-	int fd = TVM_MUST(cpu->fd, KVM_GET_STATS_FD, 0);
-
-	pread(fd, &head, sizeof(head), 0);
-	for (i = 0; i < head.num_desc; i++) {
-		size_t size = sizeof(d.desc) + head.name_size;
-
-		pread(fd, &d, size, head.desc_offset + i * size);
-		if (strcmp(d.name, name))
-			continue;
-		pread(fd, &value, sizeof(value), head.data_offset + d.desc.offset);
-		close(fd);
-		return value;
-	}
-	tvm_die("no %s", name);
-}
-
 /* Polling serves halts that are short against its limit, and none when it is off. */
 TEST(polled)
 {
@@ -264,15 +238,15 @@ TEST(polled)
 	ASSERT_EQ(1, tvm_cap(&vm, KVM_CAP_HALT_POLL));
 	ASSERT_EQ(0, poll_for(&vm, 0));
 	EXPECT_EQ(1, tvm_sync(&cpu));
-	EXPECT_EQ(0, stat_of(&cpu, "halt_successful_poll"));
+	EXPECT_EQ(0, tvcpu_counter(&cpu, "halt_successful_poll"));
 	ASSERT_EQ(0, poll_for(&vm, 1000000000));
 	EXPECT_EQ(1, tvm_sync(&cpu));
-	polls = stat_of(&cpu, "halt_successful_poll");
+	polls = tvcpu_counter(&cpu, "halt_successful_poll");
 	EXPECT_GT(polls, 0);
 	/* a guest that polls for itself */
 	ASSERT_EQ(1, tvcpu_msr(&cpu, MSR_KVM_POLL_CONTROL, 0));
 	EXPECT_EQ(1, tvm_sync(&cpu));
-	EXPECT_EQ(polls, stat_of(&cpu, "halt_successful_poll"));
+	EXPECT_EQ(polls, tvcpu_counter(&cpu, "halt_successful_poll"));
 	EXPECT_EQ(0, tvcpu_msr(&cpu, MSR_KVM_POLL_CONTROL, 2));
 	EXPECT_EQ(-EINVAL, poll_for(&vm, 1ULL << 32));
 }

@@ -8,7 +8,6 @@
  */
 #include <pthread.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -56,7 +55,6 @@ FIXTURE(pml) {
 	struct tvcpu cpu;
 	uint8_t *mem;
 	uint8_t map[PAGES / 8];
-	int stats;
 	int by_cpu;
 };
 
@@ -84,7 +82,6 @@ static void start(FIXTURE_DATA(pml) *self, unsigned long ring)
 	}
 	tvcpu_create(&self->cpu, &self->vm, 0);
 	tvcpu_long_mode(&self->cpu, guest_writes);
-	self->stats = TVM_MUST(self->cpu.fd, KVM_GET_STATS_FD, 0);
 }
 
 FIXTURE_SETUP(pml)
@@ -98,7 +95,6 @@ FIXTURE_SETUP(pml)
 
 static void finish(FIXTURE_DATA(pml) *self)
 {
-	close(self->stats);
 	tvcpu_destroy(&self->cpu);
 	tvm_destroy(&self->vm);
 }
@@ -107,27 +103,6 @@ FIXTURE_TEARDOWN(pml)
 {
 	finish(self);
 	munmap(self->mem, SIZE);
-}
-
-static uint64_t counter(FIXTURE_DATA(pml) *self, const char *name)
-{
-	struct kvm_stats_header head;
-	struct kvm_stats_desc *desc;
-	uint64_t value = 0;
-	size_t size;
-	uint32_t i;
-
-	if (pread(self->stats, &head, sizeof(head), 0) != sizeof(head))
-		tvm_die("no statistics");
-	size = sizeof(*desc) + head.name_size;
-	desc = malloc(size);
-	for (i = 0; i < head.num_desc; i++) {
-		pread(self->stats, desc, size, head.desc_offset + i * size);
-		if (!strcmp(desc->name, name))
-			pread(self->stats, &value, sizeof(value), head.data_offset + desc->offset);
-	}
-	free(desc);
-	return value;
 }
 
 static long set_log(FIXTURE_DATA(pml) *self, int on)
@@ -156,14 +131,14 @@ TEST_F(pml, no_faults)
 	ASSERT_EQ(0, set_log(self, 1));
 	tvm_sync(&self->cpu);
 	EXPECT_EQ(PAGES, read_log(self));
-	faults = counter(self, "tdp_faults");
-	logged = counter(self, "dirty_logged");
+	faults = tvcpu_counter(&self->cpu, "tdp_faults");
+	logged = tvcpu_counter(&self->cpu, "dirty_logged");
 	for (round = 0; round < 3; round++) {
 		tvm_sync(&self->cpu);
 		EXPECT_EQ(PAGES, read_log(self));
 	}
-	faults = counter(self, "tdp_faults") - faults;
-	logged = counter(self, "dirty_logged") - logged;
+	faults = tvcpu_counter(&self->cpu, "tdp_faults") - faults;
+	logged = tvcpu_counter(&self->cpu, "dirty_logged") - logged;
 	if (self->by_cpu) {
 		EXPECT_LT(faults, FEW);
 		EXPECT_GE(logged, 3 * PAGES);
@@ -288,13 +263,13 @@ TEST_F(pml, ring)
 {
 	check_ring(_metadata, self, BIG_RING);
 	if (self->by_cpu)
-		EXPECT_GE(counter(self, "dirty_logged"), 2 * PAGES);
+		EXPECT_GE(tvcpu_counter(&self->cpu, "dirty_logged"), 2 * PAGES);
 }
 
 TEST_F(pml, small_ring)
 {
 	check_ring(_metadata, self, SMALL_RING);
-	EXPECT_EQ(0, counter(self, "dirty_logged"));
+	EXPECT_EQ(0, tvcpu_counter(&self->cpu, "dirty_logged"));
 }
 
 TEST_HARNESS_MAIN

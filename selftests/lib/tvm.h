@@ -170,6 +170,9 @@ void tvm_expect_mmio(struct tvcpu *cpu, uint64_t gpa, unsigned int len, int is_w
 /** tvm_count_exits() - Run to the next g_sync(); how many PIO and MMIO exits came before it */
 unsigned int tvm_count_exits(struct tvcpu *cpu);
 
+/** tvcpu_counter() - The value of a counter of KVM_GET_STATS_FD; ends the test if there is none */
+uint64_t tvcpu_counter(struct tvcpu *cpu, const char *name);
+
 /** tvm_io_data() - The data of the KVM_EXIT_IO in the run page */
 void *tvm_io_data(struct tvcpu *cpu);
 
