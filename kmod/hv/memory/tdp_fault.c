@@ -170,6 +170,39 @@ static u64 tdp_add_table(struct hv_vcpu *vcpu, u64 *entry)
 	return new;
 }
 
+/* Does @large, a leaf of @level, map @gfn to where @leaf, a smaller one, would? */
+static bool tdp_covers(u64 large, unsigned int level, u64 gfn, u64 leaf, unsigned int leaf_level)
+{
+	u64 inside = gfn & (tdp_pages(level) - 1) & ~(tdp_pages(leaf_level) - 1);
+
+	return tdp_frame(large) + (inside << PAGE_SHIFT) == tdp_frame(leaf);
+}
+
+/*
+ * Put a spare table of smaller leaves in the place of @large: they map the same, so nothing is
+ * flushed. The other pages of a large one in which code runs need no fault each then. Does
+ * nothing if somebody changed the entry meanwhile, the CPU's accessed and dirty bits included.
+ */
+static void tdp_split(struct hv_vcpu *vcpu, u64 *entry, u64 large, unsigned int level)
+{
+	struct hv_tdp *tdp = &vcpu->vm->tdp;
+	u64 *table = vcpu->tdp_cache[vcpu->tdp_cached - 1];
+	u64 small = level == 2 ? large & ~hv_tdp_bits.huge : large;
+	unsigned int i;
+
+	for (i = 0; i < PTRS_PER_PTE; i++)
+		table[i] = small + i * (tdp_pages(level - 1) << PAGE_SHIFT);
+	if (!try_cmpxchg64(entry, &large,
+			   __pa(table) | hv_tdp_bits.table | hv_tdp_bits.encrypt)) {
+		clear_page(table);
+		return;
+	}
+	vcpu->tdp_cached--;
+	atomic64_inc(&tdp->tables);
+	tdp_count(tdp, level, -1);
+	tdp_count(tdp, level - 1, PTRS_PER_PTE);
+}
+
 /* Put @leaf at @entry, or widen the leaf of the same frame that is there. */
 static enum tdp_step tdp_set_leaf(struct hv_tdp *tdp, struct tdp_fault *f, u64 *entry, u64 leaf,
 				  unsigned int level)
@@ -208,8 +241,14 @@ static enum tdp_step tdp_install(struct hv_vcpu *vcpu, struct tdp_fault *f, u64 
 				return TDP_TABLES;
 		}
 		if (tdp_is_leaf(e, level)) {
-			f->conflict = level;
-			return TDP_CONFLICT;
+			if (!tdp_covers(e, level, f->gfn, leaf, leaf_level)) {
+				f->conflict = level;
+				return TDP_CONFLICT;
+			}
+			if (!vcpu->tdp_cached)
+				return TDP_TABLES;
+			tdp_split(vcpu, entry, e, level);
+			continue;
 		}
 		level--;
 		entry = tdp_entry(tdp_table(e), f->gfn, level);
