@@ -50,11 +50,7 @@ FIXTURE_TEARDOWN(clone)
 	close(self->fd);
 	close(self->fd2);
 	EXPECT_EQ(0, mnt_drop(self->path));
-	EXPECT_EQ(0, counter("pages_shared"));
-	EXPECT_EQ(0, counter("pages_sharing"));
-	EXPECT_EQ(0, counter("pages_unshared"));
-	EXPECT_EQ(0, counter("pages_volatile"));
-	EXPECT_EQ(0, counter("zero_pages"));
+	EXPECT_TRUE(nothing_left());
 	EXPECT_EQ(0, setting("run", "1"));
 }
 

@@ -108,6 +108,24 @@ long counter(const char *name)
 	return n > 0 ? strtol(text, NULL, 10) : -1;
 }
 
+bool nothing_left(void)
+{
+	static const char *const names[] = {
+		"pages_shared", "pages_sharing", "pages_unshared", "pages_volatile", "zero_pages",
+	};
+	bool none = true;
+	unsigned int i;
+
+	for (i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		long n = counter(names[i]);
+
+		if (n)
+			printf("# %s is %ld, not 0\n", names[i], n);
+		none &= !n;
+	}
+	return none;
+}
+
 int setting(const char *name, const char *value)
 {
 	int fd = control(name, O_WRONLY);

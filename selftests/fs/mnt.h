@@ -29,6 +29,8 @@ bool page_is(const void *page, uint64_t seed);
 
 /* A counter of /sys/fs/vellumfs, -1 if there is none. */
 long counter(const char *name);
+/* No page is counted in any file; says what is. */
+bool nothing_left(void);
 /* Writes a setting; 0 or -1 with errno set. */
 int setting(const char *name, const char *value);
 /* Has the thread merge fast, and waits until it has nothing to do; false if that never comes. */
