@@ -19,7 +19,8 @@ static bool ends(const char *name)
 
 static int check_create(const struct vellumfs_create *c)
 {
-	if (c->flags & ~VELLUMFS_CREATE_CLOEXEC || c->merge > VELLUMFS_MERGE_ON ||
+	if (c->flags & ~(VELLUMFS_CREATE_CLOEXEC | VELLUMFS_CREATE_HUGE) ||
+	    c->merge > VELLUMFS_MERGE_ON ||
 	    memchr_inv(c->reserved, 0, sizeof(c->reserved)))
 		return -EINVAL;
 	if (!ends(c->name) || strchr(c->name, '/'))
@@ -57,6 +58,7 @@ static struct file *make_file(const struct vellumfs_create *c)
 		return file;
 	clear_nlink(inode);
 	vl_i(inode)->merge = c->merge;
+	vl_i(inode)->huge = c->flags & VELLUMFS_CREATE_HUGE;
 	i_size_write(inode, c->size);
 	err = set_domain(vl_i(inode), c->domain);
 	if (!err && !try_module_get(THIS_MODULE))

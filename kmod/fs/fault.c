@@ -41,24 +41,48 @@ static vm_fault_t map_page(struct vm_fault *vmf, bool write)
 
 static vm_fault_t vl_fault(struct vm_fault *vmf)
 {
-	return map_page(vmf, (vmf->flags & FAULT_FLAG_WRITE) && (vmf->vma->vm_flags & VM_SHARED));
+	bool write = (vmf->flags & FAULT_FLAG_WRITE) && (vmf->vma->vm_flags & VM_SHARED);
+
+	if (write && vl_chunk_fault(vmf))
+		return VM_FAULT_NOPAGE;
+	return map_page(vmf, write);
 }
 
 /* Without page_mkwrite any fault makes the page writable. */
 static vm_fault_t vl_plain_fault(struct vm_fault *vmf)
 {
-	return map_page(vmf, true);
+	return vl_chunk_fault(vmf) ? VM_FAULT_NOPAGE : map_page(vmf, true);
 }
 
-/* Allows writing through the entry that was just made for @data, a frame of ours. */
+/**
+ * struct written - frames in a row that a mapping may write
+ * @mm: whose mapping
+ * @addr: where the first one is
+ * @pfn: which it is
+ */
+struct written {
+	struct mm_struct *mm;
+	unsigned long addr;
+	unsigned long pfn;
+};
+
 static int allow_write(pte_t *pte, unsigned long addr, void *data)
 {
-	struct vm_fault *vmf = data;
+	struct written *w = data;
 	pte_t entry = ptep_get(pte);
 
-	if (pte_present(entry) && pte_pfn(entry) == page_to_pfn(vmf->page))
-		set_pte_at(vmf->vma->vm_mm, addr, pte, hv_pte_mkwrite(pte_mkdirty(entry)));
+	if (pte_present(entry) && pte_pfn(entry) == w->pfn + ((addr - w->addr) >> PAGE_SHIFT))
+		set_pte_at(w->mm, addr, pte, hv_pte_mkwrite(pte_mkdirty(entry)));
 	return 0;
+}
+
+/* Allows writing through entries just made for these frames, which count as written. */
+void vl_allow_writes(struct vm_area_struct *vma, unsigned long addr, struct page *first,
+		     unsigned long n)
+{
+	struct written w = { .mm = vma->vm_mm, .addr = addr, .pfn = page_to_pfn(first) };
+
+	apply_to_existing_page_range(vma->vm_mm, addr, n << PAGE_SHIFT, allow_write, &w);
 }
 
 /*
@@ -67,12 +91,11 @@ static int allow_write(pte_t *pte, unsigned long addr, void *data)
  */
 static void map_writable(struct vm_fault *vmf, struct vl_leaf *leaf, struct page *page)
 {
-	struct vm_fault now = { .vma = vmf->vma, .page = page };
+	unsigned long addr = vmf->address & PAGE_MASK;
 
 	set_bit(vl_slot(vmf->pgoff), &leaf->mapped);
-	if (!vm_insert_page(vmf->vma, vmf->address & PAGE_MASK, page))
-		apply_to_existing_page_range(vmf->vma->vm_mm, vmf->address & PAGE_MASK, PAGE_SIZE,
-					     allow_write, &now);
+	if (!vm_insert_page(vmf->vma, addr, page))
+		vl_allow_writes(vmf->vma, addr, page, 1);
 }
 
 /*
@@ -111,6 +134,8 @@ static vm_fault_t vl_page_mkwrite(struct vm_fault *vmf)
 	struct inode *inode = file_inode(vmf->vma->vm_file);
 	vm_fault_t ret = VM_FAULT_SIGBUS;
 
+	if (vl_chunk_fault(vmf))
+		return VM_FAULT_NOPAGE;
 	/* As in tmpfs, this does not change the file's times; and nobody freezes us. */
 	filemap_invalidate_lock_shared(inode->i_mapping);
 	if (!beyond_end(inode, vmf->pgoff))

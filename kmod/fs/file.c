@@ -173,6 +173,7 @@ const struct file_operations vl_file_operations = {
 	.read_iter		= vl_read_iter,
 	.write_iter		= vl_write_iter,
 	.mmap			= vl_mmap,
+	.get_unmapped_area	= thp_get_unmapped_area,
 	.fsync			= noop_fsync,
 	.splice_read		= hv_splice_read,
 	.splice_write		= iter_file_splice_write,

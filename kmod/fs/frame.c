@@ -21,6 +21,26 @@ struct page *vl_frame_alloc(gfp_t gfp)
 	return page;
 }
 
+/*
+ * Zeroed frames in a row, aligned to all of them, each of its own; NULL unless
+ * they are there for the taking.
+ */
+struct page *vl_frames_alloc(unsigned int order)
+{
+	struct page *first = alloc_pages((GFP_KERNEL & ~__GFP_DIRECT_RECLAIM) | __GFP_HIGHMEM |
+					 __GFP_ACCOUNT | __GFP_NOWARN | __GFP_ZERO, order);
+	unsigned long i;
+
+	if (!first)
+		return NULL;
+	split_page(first, order);
+	for (i = 0; i < BIT(order); i++) {
+		__folio_mark_uptodate(page_folio(first + i));
+		INIT_HLIST_NODE(vl_frame_node(first + i));
+	}
+	return first;
+}
+
 /* A private frame, in no entry and not in the index. Others may hold it a while longer. */
 void vl_frame_free(struct page *page)
 {

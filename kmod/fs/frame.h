@@ -94,6 +94,7 @@ static inline struct page *vl_entry_frame(unsigned long e, pgoff_t index)
 int vl_frame_init(void);
 void vl_frame_exit(void);
 struct page *vl_frame_alloc(gfp_t gfp);
+struct page *vl_frames_alloc(unsigned int order);
 void vl_frame_free(struct page *page);
 void vl_frame_init_shared(struct page *page, u32 domain, int sharers);
 void vl_frame_make_shared(struct page *page, u32 domain, int sharers);

@@ -63,6 +63,7 @@ struct vl_domain {
  * @inodes: in use
  * @domain: named in the mount options, or NULL
  * @merge: policy of new files, enum vellumfs_merge
+ * @huge: new files get memory in chunks (chunk.c)
  * @uid: of the root folder, as mounted; with @gid and @mode only shown later
  */
 struct vl_sb {
@@ -72,6 +73,7 @@ struct vl_sb {
 	atomic_long_t inodes;
 	struct vl_domain *domain;
 	u32 merge;
+	bool huge;
 	kuid_t uid;
 	kgid_t gid;
 	umode_t mode;
@@ -82,6 +84,7 @@ struct vl_sb {
  * @leaves: struct vl_leaf by page index >> VL_LEAF_SHIFT
  * @domain: changed under the mapping's invalidate_lock, exclusive
  * @merge: enum vellumfs_merge, under the same lock
+ * @huge: memory comes in chunks where it can; set once
  * @counts: of enum vl_item
  * @node: in the list of files (unmerge.c)
  * @vfs: the kernel's part
@@ -90,6 +93,7 @@ struct vl_inode {
 	struct xarray leaves;
 	struct vl_domain *domain;
 	u32 merge;
+	bool huge;
 	atomic_long_t counts[VL_NR_FILE_ITEMS];
 	struct list_head node;
 	struct inode vfs;
@@ -152,6 +156,11 @@ extern const struct inode_operations vl_file_inode_operations;
 
 /* fault.c */
 int vl_mmap(struct file *file, struct vm_area_struct *vma);
+void vl_allow_writes(struct vm_area_struct *vma, unsigned long addr, struct page *first,
+		     unsigned long n);
+
+/* chunk.c */
+bool vl_chunk_fault(struct vm_fault *vmf);
 
 /* space.c */
 int vl_truncate(struct inode *inode, loff_t size);

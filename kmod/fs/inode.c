@@ -26,6 +26,7 @@ static int init_regular(struct inode *inode)
 	if (!vi->domain)
 		return -ENOMEM;
 	vi->merge = sbi->merge;
+	vi->huge = sbi->huge;
 	vl_file_list(vi);
 	inode->i_op = &vl_file_inode_operations;
 	inode->i_fop = &vl_file_operations;

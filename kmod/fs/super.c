@@ -25,6 +25,7 @@ struct vl_options {
 	unsigned long max_pages;
 	unsigned long max_inodes;
 	u32 merge;
+	bool huge;
 	kuid_t uid;
 	kgid_t gid;
 	umode_t mode;
@@ -188,8 +189,8 @@ static int vl_parse_param(struct fs_context *fc, struct fs_parameter *param)
 		o->merge = r.uint_32;
 		return 0;
 	case OPT_HUGE:
-		return r.uint_32 == HUGE_NEVER ? 0 :
-		       invalfc(fc, "huge: this version has no huge pages, only huge=never");
+		o->huge = r.uint_32 == HUGE_ALWAYS;
+		return 0;
 	}
 	return -EINVAL;
 }
@@ -203,6 +204,7 @@ static struct inode *vl_alloc_inode(struct super_block *sb)
 	xa_init_flags(&vi->leaves, XA_FLAGS_ACCOUNT);
 	vi->domain = NULL;
 	vi->merge = VELLUMFS_MERGE_OFF;
+	vi->huge = false;
 	memset(vi->counts, 0, sizeof(vi->counts));
 	return &vi->vfs;
 }
@@ -266,6 +268,8 @@ static int vl_show_options(struct seq_file *m, struct dentry *root)
 	if (sbi->domain)
 		seq_printf(m, ",domain=%s", sbi->domain->name);
 	seq_printf(m, ",merge=%s", merge_names[sbi->merge].name);
+	if (sbi->huge)
+		seq_puts(m, ",huge=always");
 	return 0;
 }
 
@@ -294,6 +298,7 @@ static struct vl_sb *make_sb_info(struct vl_options *o)
 	sbi->max_pages = o->max_pages;
 	sbi->max_inodes = o->max_inodes;
 	sbi->merge = o->merge;
+	sbi->huge = o->huge;
 	sbi->uid = o->uid;
 	sbi->gid = o->gid;
 	sbi->mode = o->mode;
@@ -369,6 +374,8 @@ static int vl_reconfigure(struct fs_context *fc)
 		WRITE_ONCE(sbi->max_inodes, o->max_inodes);
 	if (o->seen & BIT(OPT_MERGE))
 		sbi->merge = o->merge;
+	if (o->seen & BIT(OPT_HUGE))
+		sbi->huge = o->huge;
 	return 0;
 }
 

@@ -180,7 +180,7 @@ TEST_F(ioctls, create)
 
 TEST_F(ioctls, bad_create)
 {
-	struct vellumfs_create c = { .flags = 2 };
+	struct vellumfs_create c = { .flags = 4 };
 
 	EXPECT_REFUSED(EINVAL, ioctl(self->dev, VELLUMFS_CREATE, &c));
 	c = (struct vellumfs_create){ .merge = 3 };

@@ -13,7 +13,23 @@
 #include "mnt.h"
 
 static const char every_option[] =
-	"size=1m,nr_inodes=5,mode=0750,uid=7,gid=8,merge=zero,domain=a.b-c_9,huge=never";
+	"size=1m,nr_inodes=5,mode=0750,uid=7,gid=8,merge=zero,domain=a.b-c_9,huge=always";
+static const char every_option_shown[] =
+	"size=1024k,nr_inodes=5,mode=750,uid=7,gid=8,domain=a.b-c_9,merge=zero,huge=always";
+
+/* Does the table of mounts end the options of @path so? */
+static bool shown(const char *path, const char *options)
+{
+	FILE *f = fopen("/proc/self/mounts", "r");
+	bool found = false;
+	char line[512];
+
+	while (f && !found && fgets(line, sizeof(line), f))
+		found = strstr(line, path) && strstr(line, options);
+	if (f)
+		fclose(f);
+	return found;
+}
 
 TEST(shown_and_obeyed)
 {
@@ -33,6 +49,7 @@ TEST(shown_and_obeyed)
 	EXPECT_EQ(S_IFDIR | 0750, st.st_mode);
 	EXPECT_EQ(7, st.st_uid);
 	EXPECT_EQ(8, st.st_gid);
+	EXPECT_TRUE(shown(path, every_option_shown));
 	EXPECT_EQ(0, mnt_drop(path));
 }
 
@@ -82,7 +99,7 @@ TEST(refused)
 		"size=99999999999999999999999", "size=17179869184t",
 		"nr_inodes=", "nr_inodes=many", "nr_inodes=-3", "mode=9", "mode=10000", "mode=-1",
 		"uid=-1", "uid=4294967295", "gid=4294967295", "uid=root",
-		"merge=", "merge=yes", "merge=2", "huge=always", "huge=maybe",
+		"merge=", "merge=yes", "merge=2", "huge=", "huge=maybe",
 		"domain=", "domain=a/b", "domain=a b", "domain=\xc3\xa9", "nonsense", "nonsense=1",
 		"domain=0123456789012345678901234567890123456789012345678901234567890123",
 	};
@@ -142,7 +159,7 @@ TEST_F(mounted, remount_refused)
 {
 	static const char *const bad[] = {
 		"size=8k", "nr_inodes=1", "domain=other", "uid=1", "gid=1", "mode=700",
-		"size=2m,domain=other", "huge=always", "size=4m,nonsense",
+		"size=2m,domain=other", "huge=often", "size=4m,nonsense",
 	};
 	struct statfs s;
 	unsigned int i;

@@ -94,6 +94,7 @@ struct vellumfs_range {
 
 /* vellumfs_create.flags */
 #define VELLUMFS_CREATE_CLOEXEC	_BITUL(0)	/* close the descriptor on execve(2) */
+#define VELLUMFS_CREATE_HUGE	_BITUL(1)	/* as a file of a mount with huge=always */
 
 /**
  * struct vellumfs_create - a file without a name in any mount
