@@ -4,7 +4,6 @@
  * it are safe, and it outlives the VM's and vCPU's own descriptors.
  */
 #include <fcntl.h>
-#include <stdlib.h>
 
 #include "kselftest_harness.h"
 #include "tvm.h"
@@ -30,30 +29,6 @@ FIXTURE_TEARDOWN(stats)
 {
 	tvcpu_destroy(&self->cpu);
 	tvm_destroy(&self->vm);
-}
-
-/* The value of the counter @name, which there must be */
-static uint64_t value_of(int fd, const char *name)
-{
-	struct kvm_stats_header head;
-	struct kvm_stats_desc *desc;
-	uint64_t value = 0;
-	size_t size;
-	uint32_t i;
-
-	if (pread(fd, &head, sizeof(head), 0) != sizeof(head))
-		tvm_die("no header");
-	size = sizeof(*desc) + head.name_size;
-	desc = malloc(size);
-	for (i = 0; i < head.num_desc; i++) {
-		pread(fd, desc, size, head.desc_offset + i * size);
-		if (strcmp(desc->name, name))
-			continue;
-		pread(fd, &value, sizeof(value), head.data_offset + desc->offset);
-		free(desc);
-		return value;
-	}
-	tvm_die("no counter %s", name);
 }
 
 static void check_layout(struct __test_metadata *_metadata, int fd)
@@ -103,10 +78,10 @@ TEST_F(stats, counts)
 	int i;
 
 	tvm_sync(&self->cpu);
-	before = value_of(fd, "exits");
+	before = tvm_stat(fd, "exits");
 	for (i = 0; i < 10; i++)
 		tvm_sync(&self->cpu);
-	after = value_of(fd, "exits");
+	after = tvm_stat(fd, "exits");
 	EXPECT_GE(after, before + 10);
 	EXPECT_LE(after, before + 1000);
 	close(fd);
@@ -149,7 +124,7 @@ TEST_F(stats, outlives_the_vm)
 
 	close(vm);
 	close(cpu);
-	EXPECT_EQ(0, value_of(fd, "exits"));
+	EXPECT_EQ(0, tvm_stat(fd, "exits"));
 	check_layout(_metadata, fd2);
 	close(fd);
 	close(fd2);

@@ -3,6 +3,7 @@
 #include <cpuid.h>
 #include <fcntl.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -75,6 +76,31 @@ long tvm_must(int fd, unsigned long req, unsigned long arg, const char *what)
 long tvm_cap(struct tvm *vm, unsigned long cap)
 {
 	return tvm_ioctl(vm->dev, KVM_CHECK_EXTENSION, cap);
+}
+
+uint64_t tvm_stat(int fd, const char *name)
+{
+	struct kvm_stats_header head;
+	struct kvm_stats_desc *desc;
+	uint64_t value = 0;
+	bool found = false;
+	size_t size;
+	uint32_t i;
+
+	if (pread(fd, &head, sizeof(head), 0) != sizeof(head))
+		tvm_die("no header");
+	size = sizeof(*desc) + head.name_size;
+	desc = malloc(size);
+	for (i = 0; desc && i < head.num_desc && !found; i++) {
+		if (pread(fd, desc, size, head.desc_offset + i * size) != (ssize_t)size)
+			break;
+		found = !strcmp(desc->name, name);
+	}
+	if (!found || pread(fd, &value, sizeof(value), head.data_offset + desc->offset) !=
+	    sizeof(value))
+		tvm_die("no counter %s", name);
+	free(desc);
+	return value;
 }
 
 void *tvm_mem(size_t size)

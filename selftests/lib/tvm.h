@@ -113,6 +113,9 @@ void tvm_destroy(struct tvm *vm);
 long tvm_slot(struct tvm *vm, uint32_t slot, uint32_t flags, uint64_t gpa, uint64_t size,
 	      const void *hva);
 
+/** tvm_stat() - The value of a counter, which there must be, in a file of KVM_GET_STATS_FD */
+uint64_t tvm_stat(int fd, const char *name);
+
 /** tvm_mem() - Anonymous zeroed host memory */
 void *tvm_mem(size_t size);
 
