@@ -36,14 +36,37 @@ static bool host_leaf(struct hv_host_page *page, unsigned int level, unsigned lo
 	return true;
 }
 
+/*
+ * Does a whole table map frames in a row, aligned as a large page is, all alike?
+ * Then it is as good as one: a leaf that covers it goes when any of it changes.
+ * So vellumfs has its chunks mapped, whose pages must stay pages of their own.
+ */
+static bool host_row(const pte_t *table)
+{
+	u64 first = pte_val(READ_ONCE(*table)) & ~_PAGE_ACCESSED;
+	unsigned int i;
+
+	if (!IS_ALIGNED(first & PTE_PFN_MASK, PMD_SIZE))
+		return false;
+	/* From the end, where most tables tell that they are none. */
+	for (i = PTRS_PER_PTE - 1; i; i--)
+		if ((pte_val(READ_ONCE(table[i])) & ~_PAGE_ACCESSED) != first + i * PAGE_SIZE)
+			return false;
+	return true;
+}
+
 static bool host_walk_pte(pmd_t pmd, unsigned long hva, struct hv_host_page *page)
 {
-	pte_t pte = READ_ONCE(*pte_offset_kernel(&pmd, hva));
+	pte_t *ptep = pte_offset_kernel(&pmd, hva), pte = READ_ONCE(*ptep);
 
 	if (!pte_access_permitted(pte, false))
 		return false;
 	page->writable = pte_access_permitted(pte, true);
-	return host_leaf(page, 1, hva, pte_pfn(pte), pte_flags(pte));
+	host_leaf(page, 1, hva, pte_pfn(pte), pte_flags(pte));
+	/* Only what needs nothing done to it later: neither a copy, nor a dirty bit. */
+	if (page->writable && page->dirty && !page->special && host_row(ptep - pte_index(hva)))
+		page->level = 2;
+	return true;
 }
 
 static bool host_walk_pmd(pud_t *pudp, pud_t pud, unsigned long hva, struct hv_host_page *page)

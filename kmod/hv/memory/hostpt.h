@@ -9,7 +9,7 @@
 /**
  * struct hv_host_page - what backs a user address at this moment
  * @pfn: frame of the 4 KiB page at the address
- * @level: 1, 2 or 3: size of the host's mapping
+ * @level: 1, 2 or 3: size of the host's mapping, or of the row of frames it maps
  * @writable: user space may write it without a fault
  * @dirty: the host's entry is dirty already
  * @special: the mapping does not own a reference on a struct page
