@@ -12,6 +12,16 @@
 #include "index.h"
 #include "trace.h"
 
+/* The destination's leaf for a page of the source, made if there is none. */
+static inline struct vl_leaf *dst_leaf(struct vl_clone *c, pgoff_t src_index)
+{
+	pgoff_t index = src_index - c->src_start + c->dst_start;
+
+	if (!c->dst_leaf || c->dst_leaf->base != (index & ~VL_LEAF_MASK))
+		c->dst_leaf = vl_leaf_make(c->dst, index);
+	return c->dst_leaf;
+}
+
 /* Space for pages that the range gains, and the leaves for them. */
 static int prepare_space(struct vl_clone *c)
 {
@@ -25,7 +35,7 @@ static int prepare_space(struct vl_clone *c)
 		     index < min(end, leaf->base + VL_LEAF_PAGES); index++) {
 			if (vl_leaf_entry(leaf, vl_slot(index)) == VL_HOLE)
 				continue;
-			dst = vl_clone_dst_leaf(c, index);
+			dst = dst_leaf(c, index);
 			if (!dst)
 				return -ENOMEM;
 			n += vl_leaf_entry(dst, vl_slot(index - c->src_start + c->dst_start)) ==
@@ -35,16 +45,6 @@ static int prepare_space(struct vl_clone *c)
 	}
 	c->reserved = n;
 	return vl_reserve_pages(vl_s(c->dst->vfs.i_sb), n);
-}
-
-/* The destination's leaf for a page of the source, made if there is none. */
-struct vl_leaf *vl_clone_dst_leaf(struct vl_clone *c, pgoff_t src_index)
-{
-	pgoff_t index = src_index - c->src_start + c->dst_start;
-
-	if (!c->dst_leaf || c->dst_leaf->base != (index & ~VL_LEAF_MASK))
-		c->dst_leaf = vl_leaf_make(c->dst, index);
-	return c->dst_leaf;
 }
 
 /* Marks the pages of a leaf that are held, and has a spare frame for each. */
@@ -113,7 +113,7 @@ static unsigned long share_frame(struct vl_clone *c, struct vl_leaf *leaf, unsig
 		vl_index_remove(page);
 		c->unindexed++;
 	} else {
-		vl_page_clean(leaf, slot);
+		c->cleaned |= BIT(slot);
 	}
 	vl_frame_init_shared(page, c->dst->domain->id, 2);
 	vl_leaf_set(leaf, slot, vl_shared_entry(page));
@@ -161,13 +161,15 @@ static void clone_leaf(struct vl_clone *c, struct vl_leaf *leaf, pgoff_t from, p
 {
 	pgoff_t index;
 
+	c->cleaned = 0;
 	for (index = from; index < to; index++) {
 		unsigned long e = clone_entry(c, leaf, vl_slot(index));
 		pgoff_t dst = index - c->src_start + c->dst_start;
 
 		if (e != VL_HOLE)
-			put_entry(c, vl_clone_dst_leaf(c, index), vl_slot(dst), e);
+			put_entry(c, dst_leaf(c, index), vl_slot(dst), e);
 	}
+	vl_pages_clean(leaf, c->cleaned);
 }
 
 /* Pages where the source has none become holes. */
@@ -208,7 +210,8 @@ static void act(struct vl_clone *c)
 	struct vl_leaf *leaf;
 	unsigned long i;
 
-	clear_holes(c);
+	if (vl_file_pages(c->dst))
+		clear_holes(c);
 	xa_for_each_range(&c->src->leaves, i, leaf, c->src_start >> VL_LEAF_SHIFT,
 			  (end - 1) >> VL_LEAF_SHIFT) {
 		clone_leaf(c, leaf, max(c->src_start, leaf->base),

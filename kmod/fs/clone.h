@@ -15,6 +15,7 @@
  * @dst_start: and here
  * @pages: how many; at least one
  * @dst_leaf: the leaf of @dst that was used last
+ * @cleaned: pages of a leaf of @src that count as written no more
  * @spares: frames for pages that are held, linked by page->private
  * @reserved: pages of space taken beforehand
  * @regained: pages of space that dropped pages gave back and that new ones use
@@ -31,6 +32,7 @@ struct vl_clone {
 	pgoff_t dst_start;
 	unsigned long pages;
 	struct vl_leaf *dst_leaf;
+	unsigned long cleaned;
 	struct page *spares;
 	unsigned long reserved;
 	unsigned long regained;
@@ -41,7 +43,6 @@ struct vl_clone {
 	long zeroes;
 };
 
-struct vl_leaf *vl_clone_dst_leaf(struct vl_clone *c, pgoff_t src_index);
 int vl_clone_pages(struct vl_clone *c);
 
 #endif /* VELLUMFS_CLONE_H */

@@ -51,6 +51,15 @@ static inline struct vl_leaf *vl_leaf_find(struct vl_inode *vi, pgoff_t index)
 	return xa_load(&vi->leaves, index >> VL_LEAF_SHIFT);
 }
 
+/* The slots of a leaf, as bits, whose pages are from @start to before @end; it has some. */
+static inline unsigned long vl_leaf_range(struct vl_leaf *leaf, pgoff_t start, pgoff_t end)
+{
+	unsigned int from = start > leaf->base ? start - leaf->base : 0;
+	unsigned int last = min(end - leaf->base, VL_LEAF_PAGES) - 1;
+
+	return GENMASK(last, from);
+}
+
 static inline unsigned long vl_leaf_entry(struct vl_leaf *leaf, unsigned int slot)
 {
 	/* Pairs with vl_leaf_set(): the frame's content is there. */
@@ -85,6 +94,7 @@ struct page *vl_page_write(struct vl_inode *vi, pgoff_t index, gfp_t gfp);
 unsigned long vl_page_lock(struct vl_leaf *leaf, pgoff_t index, struct page **frame);
 void vl_page_written(struct vl_leaf *leaf, unsigned int slot, struct page *page);
 void vl_page_clean(struct vl_leaf *leaf, unsigned int slot);
+void vl_pages_clean(struct vl_leaf *leaf, unsigned long pages);
 void vl_pages_unmap(struct vl_inode *vi, pgoff_t start, pgoff_t end, bool even_cows);
 void vl_entry_switch(struct vl_leaf *leaf, unsigned int slot, unsigned long old,
 		     unsigned long e);

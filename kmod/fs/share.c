@@ -78,6 +78,22 @@ void vl_page_clean(struct vl_leaf *leaf, unsigned int slot)
 		vl_count(VL_VOLATILE, -1);
 }
 
+/* Many at once; invalidate_lock is held exclusively. */
+void vl_pages_clean(struct vl_leaf *leaf, unsigned long pages)
+{
+	struct vl_inode *vi = leaf->vi;
+	long n;
+
+	pages &= leaf->dirty;
+	if (!pages)
+		return;
+	leaf->dirty &= ~pages;
+	n = hweight_long(pages);
+	atomic_long_sub(n, &vi->counts[VL_VOLATILE]);
+	if (vi->merge != VELLUMFS_MERGE_OFF)
+		vl_count(VL_VOLATILE, -n);
+}
+
 static void entry_count(struct vl_inode *vi, unsigned long e, long n)
 {
 	if (e == VL_HOLE)
@@ -212,6 +228,21 @@ struct page *vl_page_write(struct vl_inode *vi, pgoff_t index, gfp_t gfp)
 	return page;
 }
 
+/* Until who has a leaf's frame locked to map it has done so. Which of its pages may be mapped? */
+static unsigned long wait_for_faults(struct vl_leaf *leaf, pgoff_t start, pgoff_t end)
+{
+	unsigned long mapped = leaf->mapped & vl_leaf_range(leaf, start, end);
+	unsigned int slot;
+
+	for_each_set_bit(slot, &mapped, VL_LEAF_PAGES) {
+		unsigned long e = leaf->slots[slot];
+
+		if (vl_has_frame(e))
+			wait_on_page_locked(vl_entry_page(e));
+	}
+	return mapped;
+}
+
 /*
  * Removes the pages from @start to before @end from every page table.
  * invalidate_lock is held exclusively: so no fault can begin, and those that
@@ -219,31 +250,21 @@ struct page *vl_page_write(struct vl_inode *vi, pgoff_t index, gfp_t gfp)
  */
 void vl_pages_unmap(struct vl_inode *vi, pgoff_t start, pgoff_t end, bool even_cows)
 {
+	unsigned long i, mapped = 0;
 	struct vl_leaf *leaf;
-	unsigned long i;
-	pgoff_t index;
-	unsigned long e;
 
 	lockdep_assert_held_write(&vi->vfs.i_mapping->invalidate_lock);
 	if (start >= end)
 		return;
 	xa_for_each_range(&vi->leaves, i, leaf, start >> VL_LEAF_SHIFT,
-			  (end - 1) >> VL_LEAF_SHIFT) {
-		for (index = max(start, leaf->base);
-		     leaf->mapped && index < min(end, leaf->base + VL_LEAF_PAGES); index++) {
-			e = vl_leaf_entry(leaf, vl_slot(index));
-			if (vl_has_frame(e))
-				wait_on_page_locked(vl_entry_page(e));
-		}
-	}
+			  (end - 1) >> VL_LEAF_SHIFT)
+		mapped |= wait_for_faults(leaf, start, end);
+	/* Of private mappings' copies nobody keeps account. */
+	if (!mapped && !even_cows)
+		return;
 	vl_zero_frames_wait();
 	unmap_mapping_pages(vi->vfs.i_mapping, start, end - start, even_cows);
 	xa_for_each_range(&vi->leaves, i, leaf, start >> VL_LEAF_SHIFT,
-			  (end - 1) >> VL_LEAF_SHIFT) {
-		if (!leaf->mapped)
-			continue;
-		for (index = max(start, leaf->base);
-		     index < min(end, leaf->base + VL_LEAF_PAGES); index++)
-			clear_bit(vl_slot(index), &leaf->mapped);
-	}
+			  (end - 1) >> VL_LEAF_SHIFT)
+		leaf->mapped &= ~vl_leaf_range(leaf, start, end);
 }
