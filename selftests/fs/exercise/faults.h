@@ -18,6 +18,8 @@
  * @old: what they contained before an operation
  * @new: what they may contain after it, page by page
  * @buf: room for one file
+ * @chunk_fd: a file with huge memory, or -1
+ * @chunk: where that is mapped, or NULL
  * @round: so that contents differ from time to time
  */
 struct place {
@@ -28,6 +30,8 @@ struct place {
 	uint8_t *old[PLACE_FILES];
 	uint8_t *new[PLACE_FILES];
 	uint8_t *buf;
+	int chunk_fd;
+	uint8_t *chunk;
 	unsigned int round;
 };
 

@@ -20,6 +20,7 @@
 
 #define HOLE_PAGE	5UL	/* of both files, and all from PLACE_PAGES / 2 on of the second */
 #define UNALIGNED	100
+#define CHUNK_SIZE	(512 * EX_PAGE)
 
 static const char *const names[PLACE_FILES] = { "one", "two" };
 
@@ -371,6 +372,34 @@ static int do_file(struct place *p)
 	return 0;
 }
 
+/* A file of its own, since those of the place are smaller. */
+static int do_chunk(struct place *p)
+{
+	struct vellumfs_create create = {
+		.size = CHUNK_SIZE, .flags = VELLUMFS_CREATE_CLOEXEC | VELLUMFS_CREATE_HUGE,
+		.merge = VELLUMFS_MERGE_ON,
+	};
+
+	p->chunk_fd = ioctl(p->dev, VELLUMFS_CREATE, &create);
+	if (p->chunk_fd < 0)
+		return -errno;
+	p->chunk = mmap(NULL, CHUNK_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, p->chunk_fd, 0);
+	if (p->chunk == MAP_FAILED)
+		return -errno;
+	p->chunk[EX_PAGE] = 1;
+	return p->chunk[EX_PAGE] == 1 && !p->chunk[0] && !p->chunk[CHUNK_SIZE - 1] ? 0 : -EIO;
+}
+
+static void undo_chunk(struct place *p)
+{
+	if (p->chunk && p->chunk != MAP_FAILED)
+		munmap(p->chunk, CHUNK_SIZE);
+	if (p->chunk_fd >= 0)
+		close(p->chunk_fd);
+	p->chunk = NULL;
+	p->chunk_fd = -1;
+}
+
 const struct site sites[] = {
 	{ "creating a file", do_create, undo_name },
 	{ "creating one without a name", do_unnamed, NULL },
@@ -394,6 +423,7 @@ const struct site sites[] = {
 	{ "VELLUMFS_SET_POLICY", do_policy, undo_policy },
 	{ "VELLUMFS_UNMERGE", do_unmerge, NULL },
 	{ "VELLUMFS_CREATE", do_file, NULL },
+	{ "a store into a hole of 2 MiB", do_chunk, undo_chunk },
 	{ NULL, NULL, NULL },
 };
 
