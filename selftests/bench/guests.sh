@@ -43,7 +43,7 @@ wait_up() {
 	n=0
 	until all_up; do
 		n=$((n + 1))
-		[ $n -lt 600 ] || fail "the guests do not come up"
+		[ $n -lt 1200 ] || fail "the guests do not come up"
 		sleep 1
 	done
 	# Until they have nothing left to do.
