@@ -10,6 +10,7 @@
 : "${GUESTS:=4}"
 : "${MIB:=128}"
 : "${HOLD:=60}"
+: "${HUGE:=never}"
 # A guest of the lab has some 6,000 pages that another one has too; many more are zero. This is far below both.
 : "${MERGED:=2000}"
 
@@ -88,8 +89,8 @@ too_small() {
 run_kind() {
 	expected=0
 	[ "$1" = qemu ] || expected=5
-	mount -t vellumfs -o "size=$((GUESTS * MIB + 16))M" guests "$files"
-	tap_result $? "$1: the filesystem is mounted"
+	mount -t vellumfs -o "size=$((GUESTS * MIB + 16))M,huge=$HUGE" guests "$files"
+	tap_result $? "$1: the filesystem is mounted, huge=$HUGE"
 	check "$1: $GUESTS guests start" g0 all "start_$1"
 	check "$1: they are up" g0 wait_for "$WAIT" all up
 	check "$1: their pages merge" g0 wait_for "$WAIT" enough
