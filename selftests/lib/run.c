@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Running a vCPU and understanding what the guest says through its ports. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -136,24 +135,8 @@ unsigned int tvm_count_exits(struct tvcpu *cpu)
 uint64_t tvcpu_counter(struct tvcpu *cpu, const char *name)
 {
 	int fd = TVM_MUST(cpu->fd, KVM_GET_STATS_FD, 0);
-	struct kvm_stats_header head;
-	struct kvm_stats_desc *desc;
-	uint64_t value;
-	ssize_t size;
-	uint32_t i;
+	uint64_t value = tvm_stat(fd, name);
 
-	if (pread(fd, &head, sizeof(head), 0) != sizeof(head))
-		tvm_die("no statistics");
-	size = sizeof(*desc) + head.name_size;
-	desc = calloc(1, size + 1);
-	for (i = 0; i < head.num_desc; i++)
-		if (pread(fd, desc, size, head.desc_offset + i * size) == size &&
-		    !strcmp(desc->name, name))
-			break;
-	if (i == head.num_desc || pread(fd, &value, sizeof(value),
-					head.data_offset + desc->offset) != sizeof(value))
-		tvm_die("no counter %s", name);
-	free(desc);
 	close(fd);
 	return value;
 }
