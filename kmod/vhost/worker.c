@@ -10,6 +10,7 @@
 #include <linux/kthread.h>
 #include <linux/slab.h>
 #include <linux/xarray.h>
+#include <uapi/linux/sched/types.h>
 
 #include "dev.h"
 #include "vq.h"
@@ -80,6 +81,23 @@ void vh_vq_signal(struct vh_vq *vq, unsigned long events)
 	rcu_read_unlock();
 }
 
+/*
+ * What it does is charged to whom it does it for. As a batch task it is woken on an idle CPU
+ * at once, but takes no CPU from the task that kicks it before that one waits or its time is up:
+ * what is made available until then is one batch, with one kick and one interrupt.
+ */
+static int adopt(struct task_struct *task)
+{
+	struct sched_attr attr = {
+		.size = sizeof(attr),
+		.sched_policy = SCHED_BATCH,
+		.sched_nice = task_nice(current),
+	};
+	int ret = cgroup_attach_task_all(current, task);
+
+	return ret ?: sched_setattr_nocheck(task, &attr);
+}
+
 int vh_worker_new(struct vh_dev *dev, struct vh_worker **out)
 {
 	struct vh_worker *worker;
@@ -101,11 +119,9 @@ int vh_worker_new(struct vh_dev *dev, struct vh_worker **out)
 		ret = PTR_ERR(worker->task);
 		goto erase;
 	}
-	/* What it does is charged to whom it does it for. */
-	ret = cgroup_attach_task_all(current, worker->task);
+	ret = adopt(worker->task);
 	if (ret)
 		goto stop;
-	set_user_nice(worker->task, task_nice(current));
 	wake_up_process(worker->task);
 	*out = worker;
 	return 0;
