@@ -53,6 +53,8 @@ struct blk_disk {
  * @inflight: requests taken and not given back; the worker's
  * @idle: woken when @inflight becomes 0 in a paused queue
  * @free: requests to use again
+ * @taker: the task that takes requests now and then finishes what is complete: what it
+ *	completes itself needs no signal. NULL: none does.
  */
 struct blk_vq {
 	struct vh_vq vq;
@@ -60,6 +62,7 @@ struct blk_vq {
 	unsigned int inflight;
 	wait_queue_head_t idle;
 	struct llist_node *free;
+	struct task_struct *taker;
 };
 
 struct vh_blk {

@@ -26,7 +26,8 @@ void blk_complete(struct blk_req *req, long result)
 	/* The queue is there until a grace period after its last request was given back. */
 	rcu_read_lock();
 	llist_add(&req->node, &bq->done);
-	vh_vq_signal(&bq->vq, VH_DONE);
+	if (!in_task() || READ_ONCE(bq->taker) != current)
+		vh_vq_signal(&bq->vq, VH_DONE);
 	rcu_read_unlock();
 }
 

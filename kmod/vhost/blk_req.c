@@ -255,6 +255,7 @@ int blk_take(struct blk_vq *bq)
 	if (!vh_vq_active(vq) || vh_ring_kick_off(vq))
 		return 0;
 	blk_disk_check_size(&to_blk(vq->dev)->disk);
+	WRITE_ONCE(bq->taker, current);
 	blk_start_plug(&plug);
 	/* No driver has more requests than the ring has entries. */
 	for (n = 0; n < VH_BATCH && bq->inflight < vq->num; n++) {
@@ -265,6 +266,7 @@ int blk_take(struct blk_vq *bq)
 			break;
 	}
 	blk_finish_plug(&plug);
+	WRITE_ONCE(bq->taker, NULL);
 	return ret > 0 && n == VH_BATCH;
 }
 
