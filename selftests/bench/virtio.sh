@@ -1,16 +1,19 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
 # Runs in the machine, where no hypervisor is loaded: measures disks or cards from inside a guest and prints "SIDE
-# AREA.NAME TICKS NANOSECONDS PEER_IS". usage: virtio.sh net|blk SIDE...   (SIDE: ours, peer)
+# AREA.NAME TICKS NANOSECONDS PEER_IS". usage: virtio.sh net|blk|queues SIDE...   (SIDE: ours, peer)
 set -eu
 
 : "${FRAMES:=8192}"	# a multiple of 64
 : "${ROUNDS:=1000}"
 : "${REQUESTS:=4000}"
 : "${DISK_MIB:=64}"
+: "${QUEUES_BYTES:=4096}"
 area=$1
 shift
 out=/tmp/figures.console
+# Without the self-tests of the guest's crypto library, which take a CPU for minutes after the boot.
+append="quiet nokaslr cryptomgr.notests=1"
 
 fail() {
 	echo "bench: $*" >&2
@@ -29,7 +32,7 @@ guest() {
 	command=$(echo "$1" | tr -s '\n\t' ' ')
 	shift
 	vellum run --device /dev/vellum --kernel /lab/guest/vmlinuz --initrd /bench/initrd --mem 192M --cpus "${CPUS:-1}" \
-		--append "quiet nokaslr guest.cmd=\"$command\"" "$@" >$out 2>&1 </dev/null
+		--append "$append guest.cmd=\"$command\"" "$@" >$out 2>&1 </dev/null
 }
 
 # figures TAG: of the guest, as "NAME TICKS NANOSECONDS"
@@ -68,7 +71,14 @@ disk() {
 		"$b blk $1.blk.seqread $2 read seq 131072 4 $((n / 8)); $b blk $1.blk.seqwrite $2 write seq 131072 4 $((n / 8));"
 }
 
-# Pages of a RAM disk exist once they were written.
+# ram_disks COUNT: their pages exist once they were written.
+ram_disks() {
+	modprobe brd "rd_nr=$1" rd_size=$((DISK_MIB * 1024)) || fail "brd does not load"
+	for d in /dev/ram[0-9]*; do
+		dd if=/dev/zero of="$d" bs=1M count="$DISK_MIB" 2>/dev/null
+	done
+}
+
 blk_ours() {
 	modprobe_all vellum vellum_vhost
 	guest "$(disk ours /dev/vda) $(disk user /dev/vdb)" --disk /dev/ram0,vhost=on --disk /dev/ram1,vhost=off ||
@@ -85,7 +95,7 @@ blk_peer() {
 	modprobe_all $vendor
 	qemu-system-x86_64 -accel kvm -cpu host -m 192 -smp "${CPUS:-1}" -nodefaults -no-user-config -display none \
 		-serial stdio -kernel /lab/guest/vmlinuz -initrd /bench/initrd \
-		-append "console=ttyS0 quiet nokaslr guest.cmd=\"$(disk peer /dev/vda)\"" \
+		-append "console=ttyS0 $append guest.cmd=\"$(disk peer /dev/vda)\"" \
 		-object iothread,id=io -drive if=none,id=d,file=/dev/ram0,format=raw,cache=none,aio=native \
 		-device virtio-blk-pci,drive=d,iothread=io,num-queues="${CPUS:-1}" >$out 2>&1 </dev/null || fail "QEMU failed"
 	figures peer | sed 's/.*/peer & qemu-iothread/'
@@ -93,13 +103,25 @@ blk_peer() {
 }
 
 blk() {
-	modprobe brd rd_nr=2 rd_size=$((DISK_MIB * 1024))
-	for i in 0 1; do
-		dd if=/dev/zero of=/dev/ram$i bs=1M count="$DISK_MIB" 2>/dev/null
-	done
+	ram_disks 2
 	for side in "$@"; do
 		"blk_$side"
 	done
+}
+
+# Two CPUs of a guest read from one disk at once: by a queue for each, then by one for both (the peer).
+queues() {
+	CPUS=2
+	ram_disks 1
+	modprobe_all vellum vellum_vhost
+	blk="rmmod virtio_blk; insmod /modules/\$(uname -r)/virtio_blk.ko"
+	job="blk.queues2 /dev/vda read rand $QUEUES_BYTES 32 $REQUESTS 2"
+	guest "virtio_bench blk ours.$job; $blk num_request_queues=1; virtio_bench blk peer.$job" \
+		--disk /dev/ram0,vhost=on || fail "the guest failed"
+	for side in "$@"; do
+		figures "$side" | sed "s/.*/$side & one-queue/"
+	done
+	rmmod vellum_vhost vellum
 }
 
 "$area" "$@"
