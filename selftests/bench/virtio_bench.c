@@ -6,7 +6,8 @@
  * for one frame or request over the whole run.
  *
  * In the guest:  tx|rx|rr NAME INTERFACE COUNT
- *                blk NAME DEVICE read|write rand|seq BYTES DEPTH COUNT
+ *                blk NAME DEVICE read|write rand|seq BYTES DEPTH COUNT [JOBS], of which each job
+ *                does COUNT requests on a CPU of its own
  * On the host:   serve INTERFACE COUNT COUNT, the other end of one rx and then of one rr
  */
 #include <errno.h>
@@ -17,6 +18,7 @@
 #include <net/ethernet.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -25,6 +27,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 #include <x86intrin.h>
@@ -234,6 +237,40 @@ static void run_job(struct job *j)
 	syscall(SYS_io_destroy, ctx);
 }
 
+static void run_on(struct job *j, int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	if (sched_setaffinity(0, sizeof(set), &set))
+		die("sched_setaffinity");
+	run_job(j);
+}
+
+static void run_jobs(struct job *j, long jobs)
+{
+	int i, status;
+
+	if (jobs == 1) {
+		run_job(j);
+		return;
+	}
+	for (i = 0; i < jobs; i++) {
+		pid_t pid = fork();
+
+		if (pid < 0)
+			die("fork");
+		if (!pid) {
+			run_on(j, i);
+			_exit(0);
+		}
+	}
+	for (i = 0; i < jobs; i++)
+		if (wait(&status) < 0 || status)
+			die("a job");
+}
+
 static int blk(char **arg)
 {
 	struct job j = {
@@ -241,6 +278,7 @@ static int blk(char **arg)
 		.random = !strcmp(arg[3], "rand"), .size = number(arg[4]),
 		.depth = number(arg[5]), .count = number(arg[6]),
 	};
+	long jobs = arg[7] ? number(arg[7]) : 1;
 	struct stopwatch w;
 	uint64_t bytes;
 
@@ -248,8 +286,8 @@ static int blk(char **arg)
 		die(arg[1]);
 	j.blocks = bytes / j.size;
 	begin(&w);
-	run_job(&j);
-	report(&w, arg[0], j.count);
+	run_jobs(&j, jobs);
+	report(&w, arg[0], j.count * jobs);
 	return 0;
 }
 
@@ -274,7 +312,7 @@ int main(int argc, char **argv)
 	long count;
 	int fd;
 
-	if (argc == 9 && !strcmp(argv[1], "blk"))
+	if ((argc == 9 || argc == 10) && !strcmp(argv[1], "blk"))
 		return blk(argv + 2);
 	if (argc == 5 && !strcmp(argv[1], "serve"))
 		return serve(argv + 2);
