@@ -10,7 +10,6 @@
 #include <linux/kthread.h>
 #include <linux/slab.h>
 #include <linux/xarray.h>
-#include <uapi/linux/sched/types.h>
 
 #include "dev.h"
 #include "vq.h"
@@ -19,14 +18,18 @@
 /* More threads than this serve nobody; a bound on what one owner can take. */
 #define WORKERS_MAX	128
 
-static void serve(struct vh_vq *vq)
+static void serve(struct vh_worker *worker, struct vh_vq *vq)
 {
 	unsigned long events = xchg(&vq->pending, 0);
+	u16 avail, used;
 
 	if (!events)
 		return;
 	mutex_lock(&vq->lock);
+	avail = vq->last_avail;
+	used = vq->last_used;
 	vq->dev->ops->handle(vq, events);
+	worker->pace.found += max_t(u16, vq->last_avail - avail, vq->last_used - used);
 	mutex_unlock(&vq->lock);
 }
 
@@ -36,7 +39,7 @@ static void one_pass(struct vh_worker *worker)
 
 	mutex_lock(&worker->lock);
 	list_for_each_entry(vq, &worker->queues, worker_node)
-		serve(vq);
+		serve(worker, vq);
 	mutex_unlock(&worker->lock);
 }
 
@@ -56,6 +59,8 @@ static int worker_main(void *arg)
 		__set_current_state(TASK_RUNNING);
 		one_pass(worker);
 		cond_resched();
+		if (!READ_ONCE(worker->signalled))
+			vh_pace_rest(&worker->pace);
 	}
 	__set_current_state(TASK_RUNNING);
 	kthread_unuse_mm(worker->dev->mm);
@@ -81,21 +86,12 @@ void vh_vq_signal(struct vh_vq *vq, unsigned long events)
 	rcu_read_unlock();
 }
 
-/*
- * What it does is charged to whom it does it for. As a batch task it is woken on an idle CPU
- * at once, but takes no CPU from the task that kicks it before that one waits or its time is up:
- * what is made available until then is one batch, with one kick and one interrupt.
- */
-static int adopt(struct task_struct *task)
+/* What it does is charged to whom it does it for. */
+static int adopt(struct vh_worker *worker)
 {
-	struct sched_attr attr = {
-		.size = sizeof(attr),
-		.sched_policy = SCHED_BATCH,
-		.sched_nice = task_nice(current),
-	};
-	int ret = cgroup_attach_task_all(current, task);
+	int ret = cgroup_attach_task_all(current, worker->task);
 
-	return ret ?: sched_setattr_nocheck(task, &attr);
+	return ret ?: vh_pace_init(&worker->pace, worker->task);
 }
 
 int vh_worker_new(struct vh_dev *dev, struct vh_worker **out)
@@ -119,7 +115,7 @@ int vh_worker_new(struct vh_dev *dev, struct vh_worker **out)
 		ret = PTR_ERR(worker->task);
 		goto erase;
 	}
-	ret = adopt(worker->task);
+	ret = adopt(worker);
 	if (ret)
 		goto stop;
 	wake_up_process(worker->task);

@@ -7,6 +7,8 @@
 #include <linux/mutex.h>
 #include <linux/sched.h>
 
+#include "pace.h"
+
 struct vh_dev;
 struct vh_vq;
 
@@ -27,6 +29,7 @@ enum vh_event {
  *	way; protects @queues. Taken before vh_vq.lock.
  * @queues: vh_vq.worker_node
  * @id: in vh_dev.workers
+ * @pace: whether it waits for its turn
  */
 struct vh_worker {
 	struct task_struct *task;
@@ -36,6 +39,7 @@ struct vh_worker {
 	struct list_head queues;
 	u32 id;
 	struct vh_dev *dev;
+	struct vh_pace pace;
 };
 
 int vh_worker_new(struct vh_dev *dev, struct vh_worker **out);
