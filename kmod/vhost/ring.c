@@ -65,6 +65,7 @@ int vh_ring_push(struct vh_vq *vq, u16 id, u16 slots, u32 len)
 		if (ret)
 			return ret;
 	}
+	vq->given++;
 	vq->used_batch[vq->used_n].id = cpu_to_le32(id);
 	vq->used_batch[vq->used_n++].len = cpu_to_le32(len);
 	return 0;

@@ -40,6 +40,7 @@ struct vh_worker;
  * @avail_seen: the available index when it was last read
  * @last_used: next entry of the used ring to write (packed: next slot)
  * @signalled_used: @last_used when the call eventfd was last considered
+ * @given: chains given back since the device was opened
  * @heads: what was read ahead of the available ring, from @last_avail on
  * @used: what is to be written to the used ring, from @last_used on
  * @iov: of the chain that was popped last
@@ -74,6 +75,7 @@ struct vh_vq {
 	u16 avail_seen;
 	u16 last_used;
 	u16 signalled_used;
+	u64 given;
 	bool signalled_valid;
 	bool kick_off;
 	bool avail_wrap;

@@ -21,15 +21,15 @@
 static void serve(struct vh_worker *worker, struct vh_vq *vq)
 {
 	unsigned long events = xchg(&vq->pending, 0);
-	u16 avail, used;
+	u64 taken, given;
 
 	if (!events)
 		return;
 	mutex_lock(&vq->lock);
-	avail = vq->last_avail;
-	used = vq->last_used;
+	taken = vq->stats.chains;
+	given = vq->given;
 	vq->dev->ops->handle(vq, events);
-	worker->pace.found += max_t(u16, vq->last_avail - avail, vq->last_used - used);
+	worker->pace.found += max(vq->stats.chains - taken, vq->given - given);
 	mutex_unlock(&vq->lock);
 }
 
