@@ -37,6 +37,18 @@ static bool take_bytes(struct cursor *c, void *to, size_t len)
 	return true;
 }
 
+/* Nearly every driver has it in a buffer of its own. */
+static bool take_header(struct cursor *c, struct virtio_blk_outhdr *hdr)
+{
+	if (unlikely(c->iov->iov_len != sizeof(*hdr)))
+		return take_bytes(c, hdr, sizeof(*hdr));
+	if (unlikely(copy_from_user(hdr, c->iov->iov_base, sizeof(*hdr))))
+		return false;
+	c->iov++;
+	c->n--;
+	return true;
+}
+
 /* Takes the last byte: the status. */
 static u8 __user *take_status(struct cursor *c)
 {
@@ -221,7 +233,7 @@ static int start(struct blk_vq *bq, struct vh_chain *chain)
 		vh_vq_break(&bq->vq, "a request without header or status");
 		return -EIO;
 	}
-	if (!take_bytes(&out, &hdr, sizeof(hdr))) {
+	if (!take_header(&out, &hdr)) {
 		vh_vq_break(&bq->vq, "a header that is not mapped");
 		return -EFAULT;
 	}
