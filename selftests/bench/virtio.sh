@@ -63,10 +63,11 @@ net() {
 	rmmod vellum_vhost vellum
 }
 
-# disk TAG DEVICE: the guest's commands for one disk
+# disk TAG DEVICE: the guest's commands for one disk. What the guest spends of its own is the least there is.
 disk() {
 	b=virtio_bench n=$REQUESTS
-	echo "$b blk $1.blk.randread $2 read rand 4096 32 $n; $b blk $1.blk.randwrite $2 write rand 4096 32 $n;" \
+	echo "echo none >/sys/block/${2#/dev/}/queue/scheduler;" \
+		"$b blk $1.blk.randread $2 read rand 4096 32 $n; $b blk $1.blk.randwrite $2 write rand 4096 32 $n;" \
 		"$b blk $1.blk.randread_qd1 $2 read rand 4096 1 $((n / 4));" \
 		"$b blk $1.blk.seqread $2 read seq 131072 4 $((n / 8)); $b blk $1.blk.seqwrite $2 write seq 131072 4 $((n / 8));"
 }
@@ -114,9 +115,10 @@ queues() {
 	CPUS=2
 	ram_disks 1
 	modprobe_all vellum vellum_vhost
-	blk="rmmod virtio_blk; insmod /modules/\$(uname -r)/virtio_blk.ko"
+	none="echo none >/sys/block/vda/queue/scheduler"
 	job="blk.queues2 /dev/vda read rand $QUEUES_BYTES 32 $REQUESTS 2"
-	guest "virtio_bench blk ours.$job; $blk num_request_queues=1; virtio_bench blk peer.$job" \
+	guest "$none; virtio_bench blk ours.$job; rmmod virtio_blk;
+		insmod /modules/\$(uname -r)/virtio_blk.ko num_request_queues=1; $none; virtio_bench blk peer.$job" \
 		--disk /dev/ram0,vhost=on || fail "the guest failed"
 	for side in "$@"; do
 		figures "$side" | sed "s/.*/$side & one-queue/"

@@ -199,40 +199,60 @@ static uint64_t next_block(struct job *j)
 	return (state >> 33) % j->blocks;
 }
 
-static void submit(struct job *j, aio_context_t ctx, struct iocb *cb)
+/* All of them by one system call, as programs with many requests do. */
+static void submit(struct job *j, aio_context_t ctx, struct iocb **cbs, long n)
 {
-	cb->aio_offset = (int64_t)(next_block(j) * j->size);
-	if (syscall(SYS_io_submit, ctx, 1L, &cb) != 1)
-		die("io_submit");
+	long i, done;
+
+	for (i = 0; i < n; i++)
+		cbs[i]->aio_offset = (int64_t)(next_block(j) * j->size);
+	while (n) {
+		done = syscall(SYS_io_submit, ctx, n, cbs);
+		if (done <= 0)
+			die("io_submit");
+		cbs += done;
+		n -= done;
+	}
+}
+
+static void prepare(const struct job *j, struct iocb *cb)
+{
+	void *buf = aligned_alloc(ALIGN, j->size);
+
+	memset(buf, 1, j->size);
+	*cb = (struct iocb){
+		.aio_fildes = j->fd, .aio_nbytes = j->size, .aio_buf = (uintptr_t)buf,
+		.aio_lio_opcode = j->write ? IOCB_CMD_PWRITE : IOCB_CMD_PREAD,
+	};
 }
 
 static void run_job(struct job *j)
 {
-	static struct iocb cbs[DEPTH_MAX];
+	static struct iocb cbs[DEPTH_MAX], *next[DEPTH_MAX];
 	struct io_event events[DEPTH_MAX];
 	aio_context_t ctx = 0;
-	long i, n, begun = 0, done = 0;
+	long i, n, begun, done = 0;
 
 	if (syscall(SYS_io_setup, DEPTH_MAX, &ctx))
 		die("io_setup");
-	for (i = 0; i < j->depth; i++, begun++) {
-		void *buf = aligned_alloc(ALIGN, j->size);
-
-		memset(buf, 1, j->size);
-		cbs[i] = (struct iocb){
-			.aio_fildes = j->fd, .aio_nbytes = j->size, .aio_buf = (uintptr_t)buf,
-			.aio_lio_opcode = j->write ? IOCB_CMD_PWRITE : IOCB_CMD_PREAD,
-		};
-		submit(j, ctx, &cbs[i]);
+	for (i = 0; i < j->depth; i++) {
+		prepare(j, &cbs[i]);
+		next[i] = &cbs[i];
 	}
+	begun = j->depth;
+	submit(j, ctx, next, begun);
 	while (done < j->count) {
 		n = syscall(SYS_io_getevents, ctx, 1L, (long)DEPTH_MAX, events, NULL);
-		for (i = 0; i < n; i++, done++) {
+		for (i = 0; i < n; i++) {
 			if (events[i].res != j->size)
 				die("a request failed");
-			if (begun++ < j->count)
-				submit(j, ctx, (struct iocb *)(uintptr_t)events[i].obj);
+			next[i] = (struct iocb *)(uintptr_t)events[i].obj;
 		}
+		done += n;
+		n = n < j->count - begun ? n : j->count - begun;
+		if (n > 0)
+			submit(j, ctx, next, n);
+		begun += n > 0 ? n : 0;
 	}
 	syscall(SYS_io_destroy, ctx);
 }
