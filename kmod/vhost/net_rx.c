@@ -120,7 +120,10 @@ static int receive(struct net_vq *nq, const struct net_bunch *b, size_t ours)
 	int flags = MSG_DONTWAIT | MSG_TRUNC;
 	struct msghdr msg = { .msg_flags = flags };
 
-	iov_iter_init(&msg.msg_iter, ITER_DEST, nq->vq.iov, b->niov, b->room);
+	if (b->niov == 1)
+		iov_iter_ubuf(&msg.msg_iter, ITER_DEST, nq->vq.iov->iov_base, b->room);
+	else
+		iov_iter_init(&msg.msg_iter, ITER_DEST, nq->vq.iov, b->niov, b->room);
 	iov_iter_advance(&msg.msg_iter, ours);
 	if (nq->rx.ring)
 		msg.msg_control = nq->rx.packets[nq->rx.at++];
@@ -131,13 +134,16 @@ static int receive(struct net_vq *nq, const struct net_bunch *b, size_t ours)
 static bool write_header(struct net_vq *nq, const struct net_bunch *b, size_t ours)
 {
 	static const struct virtio_net_hdr_mrg_rxbuf plain;
+	const struct iovec *first = nq->vq.iov;
 	__le16 count = cpu_to_le16(b->n);
 
-	if (ours && !write_at(nq->vq.iov, 0, &plain, ours))
+	if (ours && !write_at(first, 0, &plain, ours))
 		return false;
 	if (nq->guest_hdr <= COUNT_AT)
 		return true;
-	return write_at(nq->vq.iov, COUNT_AT, &count, sizeof(count));
+	if (likely(first->iov_len >= sizeof(plain)))
+		return !put_user(count, (__le16 __user *)(first->iov_base + COUNT_AT));
+	return write_at(first, COUNT_AT, &count, sizeof(count));
 }
 
 static int give_to_guest(struct net_vq *nq, const struct net_bunch *b, size_t len)

@@ -37,6 +37,21 @@ static bool copy_out(struct iovec **iov, void *to, size_t len)
 	return true;
 }
 
+/* The guest's header, which nearly every driver has in one piece. */
+static bool copy_header(const struct net_vq *nq, struct iovec **iov,
+			struct virtio_net_hdr_mrg_rxbuf *to)
+{
+	struct iovec *first = *iov;
+
+	if (unlikely(nq->guest_hdr != sizeof(*to) || first->iov_len < sizeof(*to)))
+		return copy_out(iov, to, nq->guest_hdr);
+	if (unlikely(copy_from_user(to, first->iov_base, sizeof(*to))))
+		return false;
+	first->iov_base += sizeof(*to);
+	first->iov_len -= sizeof(*to);
+	return true;
+}
+
 /* Gives the copied packets to the socket, and their buffers back to the guest. */
 static int send_batch(struct net_vq *nq)
 {
@@ -87,7 +102,7 @@ static bool copy_packet(struct net_vq *nq, struct vh_chain *chain)
 	struct tun_xdp_hdr *hdr;
 	void *room = room_for(nq, size);
 
-	if (!room || !copy_out(&iov, &guest, nq->guest_hdr) || !copy_out(&iov, room + head, len))
+	if (!room || !copy_header(nq, &iov, &guest) || !copy_out(&iov, room + head, len))
 		return false;
 	hdr = room;
 	hdr->buflen = size;
