@@ -52,7 +52,8 @@ static void prepare_iocb(struct blk_req *req, bool write, bool direct, loff_t po
 		.ki_filp = disk->file,
 		.ki_pos = pos,
 		.ki_complete = direct ? rw_done : NULL,
-		.ki_flags = (direct ? IOCB_DIRECT : 0) | (write ? IOCB_WRITE : 0) |
+		.ki_flags = (direct ? IOCB_DIRECT | IOCB_ALLOC_CACHE : 0) |
+			    (write ? IOCB_WRITE : 0) |
 			    (write && !disk->writeback ? IOCB_DSYNC : 0),
 	};
 }
