@@ -97,6 +97,8 @@ int blk_open(struct virtio_blk *blk, const char *path, bool readonly, struct err
 		return error_set(err, STATUS_NOINPUT,
 				 "--disk %s: %s (check the name and its permissions)", path,
 				 strerror(errno));
+	/* When a disk was last read is worth no work; only its owner may say so. */
+	(void)fcntl(blk->fd, F_SETFL, O_NONBLOCK | O_NOATIME);
 	if (measure(blk, err) || lock_file(blk, err)) {
 		close(blk->fd);
 		blk->fd = -1;
