@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Guards the network device on a tap and on a packet socket: frames both ways unharmed, in
+ * Guards the network device on a tap, a macvtap and a packet socket: frames both ways unharmed, in
  * order and by the batch, headers added and stripped, buffers merged, a backend that is taken
  * away and comes back, too small buffers.
  */
@@ -35,6 +35,7 @@ FIXTURE(net) {
 	int tap;
 	int packet;
 	int backend;
+	int macvtap;
 	int host;	/* the other side: a packet socket on the tap, or the tap itself */
 	struct tmem mem;
 	struct tring r[2];
@@ -43,6 +44,7 @@ FIXTURE(net) {
 FIXTURE_VARIANT(net) {
 	bool tap;
 	uint64_t features;
+	bool macvtap;	/* on the tap */
 };
 
 FIXTURE_VARIANT_ADD(net, tap) { true, MERGED };
@@ -63,6 +65,24 @@ static int open_tap(const char *name, bool vnet_hdr)
 		return -1;
 	return fd;
 }
+
+static int open_macvtap(void)
+{
+	char path[40];
+	int fd, size = HDR;
+
+	if (system("modprobe macvtap; ip link add link vt0 name vt1 type macvtap &&"
+		   "ip link set vt1 up"))
+		return -1;
+	snprintf(path, sizeof(path), "/dev/tap%u", if_nametoindex("vt1"));
+	fd = open(path, O_RDWR | O_NONBLOCK);
+	return fd < 0 || ioctl(fd, TUNSETVNETHDRSZ, &size) ? -1 : fd;
+}
+
+FIXTURE_VARIANT_ADD(net, macvtap) { true, MERGED, true };
+FIXTURE_VARIANT_ADD(net, macvtap_event_idx) {
+	true, MERGED | BIT64(VIRTIO_RING_F_EVENT_IDX), true
+};
 
 static int packet_socket(const char *name)
 {
@@ -90,13 +110,20 @@ FIXTURE_SETUP(net)
 	ASSERT_LE(0, self->fd);
 	/* No frames but ours. */
 	put("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1");
-	self->tap = open_tap("vt0", variant->tap && !ours);
+	self->macvtap = -1;
+	self->tap = open_tap("vt0", variant->tap && !ours && !variant->macvtap);
 	ASSERT_LE(0, self->tap);
 	ASSERT_EQ(0, system("ip link set vt0 up"));
 	self->packet = packet_socket("vt0");
 	ASSERT_LE(0, self->packet);
 	self->backend = variant->tap ? self->tap : self->packet;
 	self->host = variant->tap ? self->packet : self->tap;
+	if (variant->macvtap) {
+		self->macvtap = open_macvtap();
+		ASSERT_LE(0, self->macvtap);
+		self->backend = self->macvtap;
+		self->host = self->tap;
+	}
 	tmem_init(&self->mem, MEM_SIZE);
 	ASSERT_EQ(0, dev_ioctl(self->fd, VHOST_SET_OWNER, NULL));
 	ASSERT_EQ(0, dev_ioctl(self->fd, VHOST_SET_FEATURES, &features));
@@ -111,6 +138,7 @@ FIXTURE_SETUP(net)
 FIXTURE_TEARDOWN(net)
 {
 	close(self->fd);
+	close(self->macvtap);
 	close(self->tap);
 	close(self->packet);
 	if (!self->mem.base)
