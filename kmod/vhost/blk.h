@@ -53,8 +53,9 @@ struct blk_disk {
  * @inflight: requests taken and not given back; the worker's
  * @idle: woken when @inflight becomes 0 in a paused queue
  * @free: requests to use again
- * @taker: the task that takes requests now and then finishes what is complete: what it
- *	completes itself needs no signal. NULL: none does.
+ * @taker: the task that takes requests now and then finishes what is complete. NULL: none
+ *	does.
+ * @own: requests that @taker has completed itself: nobody needs to be told
  */
 struct blk_vq {
 	struct vh_vq vq;
@@ -63,6 +64,7 @@ struct blk_vq {
 	wait_queue_head_t idle;
 	struct llist_node *free;
 	struct task_struct *taker;
+	struct llist_node *own;
 };
 
 struct vh_blk {

@@ -23,11 +23,15 @@ void blk_complete(struct blk_req *req, long result)
 	struct blk_vq *bq = req->bq;
 
 	req->result = result;
+	if (in_task() && READ_ONCE(bq->taker) == current) {
+		req->node.next = bq->own;
+		bq->own = &req->node;
+		return;
+	}
 	/* The queue is there until a grace period after its last request was given back. */
 	rcu_read_lock();
 	llist_add(&req->node, &bq->done);
-	if (!in_task() || READ_ONCE(bq->taker) != current)
-		vh_vq_signal(&bq->vq, VH_DONE);
+	vh_vq_signal(&bq->vq, VH_DONE);
 	rcu_read_unlock();
 }
 

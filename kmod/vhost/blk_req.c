@@ -72,8 +72,10 @@ static struct blk_req *get_req(struct blk_vq *bq)
 
 static void put_req(struct blk_vq *bq, struct blk_req *req)
 {
-	kfree(req->ranges);
-	kfree(req->log);
+	if (unlikely(req->ranges || req->log)) {
+		kfree(req->ranges);
+		kfree(req->log);
+	}
 	req->node.next = bq->free;
 	bq->free = &req->node;
 }
@@ -322,19 +324,29 @@ static int give_back(struct blk_vq *bq, struct blk_req *req)
 	return vh_ring_push(vq, req->id, req->slots, req->written);
 }
 
-void blk_finish(struct blk_vq *bq)
+/* In the order in which they were completed; the list has the last one first. */
+static void finish_list(struct blk_vq *bq, struct llist_node *node)
 {
-	struct llist_node *node = llist_reverse_order(llist_del_all(&bq->done));
 	struct blk_req *req, *next;
 
-	if (!node)
-		return;
+	node = llist_reverse_order(node);
 	llist_for_each_entry_safe(req, next, node, node) {
 		if (!bq->vq.broken)
 			give_back(bq, req);
 		put_req(bq, req);
 		bq->inflight--;
 	}
+}
+
+void blk_finish(struct blk_vq *bq)
+{
+	struct llist_node *own = bq->own, *others = llist_del_all(&bq->done);
+
+	if (!own && !others)
+		return;
+	bq->own = NULL;
+	finish_list(bq, others);
+	finish_list(bq, own);
 	if (!bq->vq.broken)
 		vh_ring_notify(&bq->vq);
 	if (bq->vq.paused && !bq->inflight)
