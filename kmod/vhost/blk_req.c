@@ -40,13 +40,21 @@ static bool take_bytes(struct cursor *c, void *to, size_t len)
 /* Nearly every driver has it in a buffer of its own. */
 static bool take_header(struct cursor *c, struct virtio_blk_outhdr *hdr)
 {
+	const struct virtio_blk_outhdr __user *from = c->iov->iov_base;
+
 	if (unlikely(c->iov->iov_len != sizeof(*hdr)))
 		return take_bytes(c, hdr, sizeof(*hdr));
-	if (unlikely(copy_from_user(hdr, c->iov->iov_base, sizeof(*hdr))))
+	if (unlikely(!user_access_begin(from, sizeof(*from))))
 		return false;
+	unsafe_get_user(hdr->type, &from->type, fault);
+	unsafe_get_user(hdr->sector, &from->sector, fault);
+	user_access_end();
 	c->iov++;
 	c->n--;
 	return true;
+fault:
+	user_access_end();
+	return false;
 }
 
 /* Takes the last byte: the status. */

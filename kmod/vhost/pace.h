@@ -5,6 +5,8 @@
 
 #include <linux/types.h>
 
+struct task_struct;
+
 /**
  * struct vh_pace - what a worker has learnt of its queues' drivers; the worker's own
  * @patient: it waits for its turn now
