@@ -40,7 +40,6 @@ struct vh_worker;
  * @avail_seen: the available index when it was last read
  * @last_used: next entry of the used ring to write (packed: next slot)
  * @signalled_used: @last_used when the call eventfd was last considered
- * @given: chains given back since the device was opened
  * @heads: what was read ahead of the available ring, from @last_avail on
  * @used: what is to be written to the used ring, from @last_used on
  * @iov: of the chain that was popped last
@@ -48,6 +47,7 @@ struct vh_worker;
  * @worker: RCU; changed under vh_dev.lock
  * @busy_us: how long the worker looks for more before it sleeps
  * @wanted: somebody waits for @lock: no busy waiting under it
+ * @given: chains given back since the device was opened
  */
 struct vh_vq {
 	struct vh_dev *dev;
@@ -75,7 +75,6 @@ struct vh_vq {
 	u16 avail_seen;
 	u16 last_used;
 	u16 signalled_used;
-	u64 given;
 	bool signalled_valid;
 	bool kick_off;
 	bool avail_wrap;
@@ -99,6 +98,7 @@ struct vh_vq {
 	unsigned long pending;
 	struct vh_worker __rcu *worker;
 	struct list_head worker_node;
+	u64 given;
 };
 
 void vh_vq_init(struct vh_vq *vq, struct vh_dev *dev, unsigned int index);
