@@ -24,7 +24,7 @@ struct vh_vq;
 /* Every device has these, whatever its kind. */
 #define VH_FEATURES	(BIT_ULL(VIRTIO_RING_F_INDIRECT_DESC) | BIT_ULL(VIRTIO_RING_F_EVENT_IDX) | \
 			 BIT_ULL(VIRTIO_F_ANY_LAYOUT) | BIT_ULL(VIRTIO_F_VERSION_1) | \
-			 BIT_ULL(VHOST_F_LOG_ALL))
+			 BIT_ULL(VIRTIO_F_RING_PACKED) | BIT_ULL(VHOST_F_LOG_ALL))
 
 /**
  * struct vh_dev_ops - a kind of device

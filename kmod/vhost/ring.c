@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* What split and packed rings have in common. */
+#include <linux/indirect_call_wrapper.h>
 #include <linux/ktime.h>
 #include <linux/sched/clock.h>
 #include <linux/slab.h>
@@ -9,8 +10,19 @@
 #include "dev.h"
 #include "mem.h"
 #include "ring.h"
-#include "split.h"
 #include "trace.h"
+
+int vh_ring_fault(struct vh_vq *vq)
+{
+	vh_vq_break(vq, "the ring is not mapped");
+	return -EFAULT;
+}
+
+int vh_ring_violation(struct vh_vq *vq, const char *why)
+{
+	vh_vq_break(vq, why);
+	return -EIO;
+}
 
 const char *vh_chain_add(struct vh_vq *vq, struct vh_chain *chain, u64 gpa, u32 len, bool write)
 {
@@ -42,7 +54,7 @@ int vh_ring_pop(struct vh_vq *vq, struct vh_chain *chain, unsigned int first)
 	int ret;
 
 	*chain = (struct vh_chain) { .iov = vq->iov + first };
-	ret = vh_split_pop(vq, chain);
+	ret = INDIRECT_CALL_2(vq->ring->pop, vh_split_pop, vh_packed_pop, vq, chain);
 	if (ret > 0)
 		vq->stats.chains++;
 	return ret;
@@ -50,7 +62,7 @@ int vh_ring_pop(struct vh_vq *vq, struct vh_chain *chain, unsigned int first)
 
 void vh_ring_unpop(struct vh_vq *vq, unsigned int n, unsigned int slots)
 {
-	vq->last_avail -= n;
+	vq->ring->unpop(vq, n, slots);
 	/* They are read again: what was read ahead does not begin there any more. */
 	vq->heads_n = 0;
 	vq->stats.chains -= n;
@@ -67,7 +79,8 @@ int vh_ring_push(struct vh_vq *vq, u16 id, u16 slots, u32 len)
 	}
 	vq->given++;
 	vq->used_batch[vq->used_n].id = cpu_to_le32(id);
-	vq->used_batch[vq->used_n++].len = cpu_to_le32(len);
+	vq->used_batch[vq->used_n].len = cpu_to_le32(len);
+	vq->used_slots[vq->used_n++] = slots;
 	return 0;
 }
 
@@ -76,7 +89,7 @@ int vh_ring_flush(struct vh_vq *vq)
 	if (!vq->used_n)
 		return 0;
 	vq->stats.batches++;
-	return vh_split_flush(vq);
+	return vq->ring->flush(vq);
 }
 
 int vh_ring_notify(struct vh_vq *vq)
@@ -85,16 +98,16 @@ int vh_ring_notify(struct vh_vq *vq)
 
 	if (ret)
 		return ret;
-	if (vq->signalled_used == vq->last_used)
+	if (!vq->unsignalled)
 		return 0;
 	if (vh_vq_has(vq, VHOST_F_LOG_ALL))
 		vh_log_signal(vq);
-	/* The driver sees the index before we see whether it wants to hear of it. */
+	/* The driver sees what is used before we see whether it wants to hear of it. */
 	smp_mb();
-	ret = vh_split_wants_call(vq);
+	ret = vq->ring->wants_call(vq);
 	if (ret < 0)
 		return ret;
-	vq->signalled_used = vq->last_used;
+	vq->unsignalled = 0;
 	vq->signalled_valid = true;
 	if (ret && vq->call) {
 		vq->stats.calls++;
@@ -108,18 +121,18 @@ int vh_ring_kick_off(struct vh_vq *vq)
 	if (vq->kick_off)
 		return 0;
 	vq->kick_off = true;
-	return vh_split_kick_off(vq);
+	return vq->ring->kick_off(vq);
 }
 
 int vh_ring_kick_on(struct vh_vq *vq)
 {
 	vq->kick_off = false;
-	return vh_split_kick_on(vq);
+	return vq->ring->kick_on(vq);
 }
 
 int vh_ring_more(struct vh_vq *vq)
 {
-	return vh_split_more(vq);
+	return vq->ring->more(vq);
 }
 
 bool vh_ring_may_spin(struct vh_vq *vq)
@@ -168,6 +181,11 @@ static int alloc_iov(struct vh_vq *vq)
 	return 0;
 }
 
+static const struct vh_ring_ops *layout(const struct vh_vq *vq)
+{
+	return vh_vq_has(vq, VIRTIO_F_RING_PACKED) ? &vh_packed_ring : &vh_split_ring;
+}
+
 int vh_ring_start(struct vh_vq *vq)
 {
 	int ret = alloc_iov(vq);
@@ -175,11 +193,44 @@ int vh_ring_start(struct vh_vq *vq)
 	if (ret)
 		return ret;
 	vq->heads_n = 0;
+	vq->ring = layout(vq);
 	vq->used_n = 0;
-	vq->avail_seen = vq->last_avail;
+	vq->put_back = 0;
+	vq->unsignalled = 0;
 	vq->signalled_valid = false;
 	vq->kick_off = false;
-	ret = vh_split_start(vq);
-	vq->signalled_used = vq->last_used;
-	return ret;
+	return vq->ring->start(vq);
+}
+
+/* One half of the packed ring's position: a slot and its wrap counter. */
+#define BASE_SLOT	GENMASK(14, 0)
+#define BASE_WRAP	BIT(15)
+#define BASE_USED	16
+
+static u32 half_base(u16 at, bool wrap)
+{
+	return at | (wrap ? BASE_WRAP : 0);
+}
+
+u32 vh_ring_base(const struct vh_vq *vq)
+{
+	if (!vh_vq_has(vq, VIRTIO_F_RING_PACKED))
+		return vq->last_avail;
+	return half_base(vq->last_avail, vq->avail_wrap) |
+	       half_base(vq->last_used, vq->used_wrap) << BASE_USED;
+}
+
+int vh_ring_set_base(struct vh_vq *vq, u32 base)
+{
+	if (!vh_vq_has(vq, VIRTIO_F_RING_PACKED)) {
+		if (base > U16_MAX)
+			return -EINVAL;
+		vq->last_avail = base;
+		return 0;
+	}
+	vq->last_avail = base & BASE_SLOT;
+	vq->avail_wrap = base & BASE_WRAP;
+	vq->last_used = base >> BASE_USED & BASE_SLOT;
+	vq->used_wrap = base >> BASE_USED & BASE_WRAP;
+	return 0;
 }

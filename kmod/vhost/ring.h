@@ -67,7 +67,44 @@ bool vh_ring_may_spin(struct vh_vq *vq);
 /* Checks the addresses and finds out where the ring stands. No part of the worker's. */
 int vh_ring_start(struct vh_vq *vq);
 
+/* The position in the ring, as VHOST_GET_VRING_BASE and VHOST_SET_VRING_BASE have it. */
+u32 vh_ring_base(const struct vh_vq *vq);
+int vh_ring_set_base(struct vh_vq *vq, u32 base);
+
+/**
+ * struct vh_ring_ops - a layout of rings: the other side of the calls above
+ * @pop: fills in @chain, whose iov is set; 1, 0 or broken
+ * @unpop: see vh_ring_unpop()
+ * @flush: writes vh_vq.used_batch and moves on by it
+ * @wants_call: whether the driver wants to hear of the vh_vq.unsignalled entries used last
+ * @kick_off: see vh_ring_kick_off()
+ * @kick_on: see vh_ring_kick_on()
+ * @more: see vh_ring_more()
+ * @start: checks the addresses and the position
+ */
+struct vh_ring_ops {
+	int (*pop)(struct vh_vq *vq, struct vh_chain *chain);
+	void (*unpop)(struct vh_vq *vq, unsigned int n, unsigned int slots);
+	int (*flush)(struct vh_vq *vq);
+	int (*wants_call)(struct vh_vq *vq);
+	int (*kick_off)(struct vh_vq *vq);
+	int (*kick_on)(struct vh_vq *vq);
+	int (*more)(struct vh_vq *vq);
+	int (*start)(struct vh_vq *vq);
+};
+
+extern const struct vh_ring_ops vh_split_ring;
+extern const struct vh_ring_ops vh_packed_ring;
+
+/* Called for each chain, and so by name. */
+int vh_split_pop(struct vh_vq *vq, struct vh_chain *chain);
+int vh_packed_pop(struct vh_vq *vq, struct vh_chain *chain);
+
 /* For the layouts: appends a buffer. @write: the device writes it. 0, or why not. */
 const char *vh_chain_add(struct vh_vq *vq, struct vh_chain *chain, u64 gpa, u32 len, bool write);
+
+/* For the layouts: the queue stops because the ring is not mapped, or for another reason. */
+int vh_ring_fault(struct vh_vq *vq);
+int vh_ring_violation(struct vh_vq *vq, const char *why);
 
 #endif /* VELLUM_VHOST_RING_H */

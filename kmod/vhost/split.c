@@ -11,39 +11,13 @@
 
 #include "dev.h"
 #include "mem.h"
-#include "split.h"
-
-static int fault(struct vh_vq *vq)
-{
-	vh_vq_break(vq, "the ring is not mapped");
-	return -EFAULT;
-}
-
-static int violation(struct vh_vq *vq, const char *why)
-{
-	vh_vq_break(vq, why);
-	return -EIO;
-}
+#include "ring.h"
+#include "table.h"
 
 /* Entries from @at to the wrap of the ring, at most @n. */
 static unsigned int until_wrap(const struct vh_vq *vq, u16 at, unsigned int n)
 {
 	return min(n, vq->num - (at & (vq->num - 1)));
-}
-
-static bool read_desc(struct vh_desc *to, const struct vh_desc __user *from)
-{
-	if (unlikely(!user_access_begin(from, sizeof(*from))))
-		return false;
-	unsafe_get_user(to->addr, &from->addr, fault);
-	unsafe_get_user(to->len, &from->len, fault);
-	unsafe_get_user(to->flags, &from->flags, fault);
-	unsafe_get_user(to->next, &from->next, fault);
-	user_access_end();
-	return true;
-fault:
-	user_access_end();
-	return false;
 }
 
 static bool read_heads(struct vh_vq *vq, u16 at, unsigned int n, __le16 *to)
@@ -71,10 +45,10 @@ static int ready_entries(struct vh_vq *vq)
 	if (ready)
 		return ready;
 	if (unlikely(get_user(idx, &vq->avail->idx)))
-		return fault(vq);
+		return vh_ring_fault(vq);
 	ready = le16_to_cpu(idx) - vq->last_avail;
 	if (unlikely(ready > vq->num))
-		return violation(vq, "the available index jumped");
+		return vh_ring_violation(vq, "the available index jumped");
 	if (!ready)
 		return 0;
 	vq->avail_seen = le16_to_cpu(idx);
@@ -94,61 +68,45 @@ static int fetch_heads(struct vh_vq *vq)
 	n = min_t(unsigned int, ready, VH_BATCH);
 	first = until_wrap(vq, vq->last_avail, n);
 	if (unlikely(!read_heads(vq, vq->last_avail, first, vq->heads)))
-		return fault(vq);
+		return vh_ring_fault(vq);
 	if (first < n &&
 	    unlikely(!read_heads(vq, vq->last_avail + first, n - first, vq->heads + first)))
-		return fault(vq);
+		return vh_ring_fault(vq);
 	vq->heads_at = 0;
 	vq->heads_n = n;
 	return 1;
 }
 
-/* A descriptor of an indirect table that lies in more than one memory region. */
-static bool read_scattered(struct vh_vq *vq, struct vh_desc *to, u64 gpa)
+static const char *add_indirect(struct vh_vq *vq, struct vh_chain *chain,
+				const struct vh_desc *in, unsigned int taken)
 {
-	struct iovec iov[2];
-	u8 *at = (u8 *)to;
-	int i, n;
-
-	n = vh_mem_map(vq, gpa, sizeof(*to), iov, 0, ARRAY_SIZE(iov), false);
-	for (i = 0; i < n; i++) {
-		if (copy_from_user(at, iov[i].iov_base, iov[i].iov_len))
-			return false;
-		at += iov[i].iov_len;
-	}
-	return n > 0;
-}
-
-static const char *add_indirect(struct vh_vq *vq, struct vh_chain *chain, u64 table, u32 len,
-				unsigned int taken)
-{
-	unsigned int n = len / sizeof(struct vh_desc), i = 0, count;
-	struct iovec whole;
+	unsigned int i = 0, count;
+	struct vh_table table;
 	struct vh_desc d;
 	const char *why;
-	bool one;
 
-	if (!len || len % sizeof(struct vh_desc))
-		return "an indirect table of odd size";
-	one = vh_mem_map(vq, table, len, &whole, 0, 1, false) == 1;
-	for (count = taken;; count++) {
+	if (in->flags & cpu_to_le16(VRING_DESC_F_NEXT))
+		return "an indirect descriptor that continues";
+	if (!vh_vq_has(vq, VIRTIO_RING_F_INDIRECT_DESC))
+		return "an indirect descriptor that was not negotiated";
+	why = vh_table_open(vq, &table, le64_to_cpu(in->addr), le32_to_cpu(in->len));
+	for (count = taken; !why; count++) {
 		if (unlikely(count >= vq->num))
 			return "a chain longer than the ring";
-		if (unlikely(i >= n))
+		if (unlikely(i >= table.n))
 			return "an index outside the indirect table";
-		if (one ? !read_desc(&d, (struct vh_desc __user *)whole.iov_base + i) :
-			  !read_scattered(vq, &d, table + i * sizeof(d)))
-			return "an indirect table outside memory";
+		why = vh_table_read(vq, &table, i, &d);
+		if (unlikely(why))
+			return why;
 		if (unlikely(d.flags & cpu_to_le16(VRING_DESC_F_INDIRECT)))
 			return "an indirect table in an indirect table";
 		why = vh_chain_add(vq, chain, le64_to_cpu(d.addr), le32_to_cpu(d.len),
 				   d.flags & cpu_to_le16(VRING_DESC_F_WRITE));
-		if (unlikely(why))
-			return why;
 		if (!(d.flags & cpu_to_le16(VRING_DESC_F_NEXT)))
-			return NULL;
+			return why;
 		i = le16_to_cpu(d.next);
 	}
+	return why;
 }
 
 /* Walks the chain. A loop ends where it is longer than the ring. */
@@ -163,16 +121,10 @@ static const char *add_chain(struct vh_vq *vq, struct vh_chain *chain)
 			return "a chain longer than the ring";
 		if (unlikely(i >= vq->num))
 			return "an index outside the descriptor table";
-		if (unlikely(!read_desc(&d, &vq->desc[i])))
+		if (unlikely(!vh_desc_read(&d, &vq->desc[i])))
 			return "the descriptor table is not mapped";
-		if (d.flags & cpu_to_le16(VRING_DESC_F_INDIRECT)) {
-			if (d.flags & cpu_to_le16(VRING_DESC_F_NEXT))
-				return "an indirect descriptor that continues";
-			if (!vh_vq_has(vq, VIRTIO_RING_F_INDIRECT_DESC))
-				return "an indirect descriptor that was not negotiated";
-			return add_indirect(vq, chain, le64_to_cpu(d.addr), le32_to_cpu(d.len),
-					    count);
-		}
+		if (d.flags & cpu_to_le16(VRING_DESC_F_INDIRECT))
+			return add_indirect(vq, chain, &d, count);
 		why = vh_chain_add(vq, chain, le64_to_cpu(d.addr), le32_to_cpu(d.len),
 				   d.flags & cpu_to_le16(VRING_DESC_F_WRITE));
 		if (unlikely(why))
@@ -201,7 +153,12 @@ int vh_split_pop(struct vh_vq *vq, struct vh_chain *chain)
 		return 1;
 	/* Not taken: a driver that is mended finds it where it was. */
 	vq->last_avail--;
-	return violation(vq, why);
+	return vh_ring_violation(vq, why);
+}
+
+static void split_unpop(struct vh_vq *vq, unsigned int n, unsigned int slots)
+{
+	vq->last_avail -= n;
 }
 
 static bool write_used(struct vh_vq *vq, u16 at, unsigned int n, const struct vh_used_elem *from)
@@ -236,53 +193,54 @@ static bool log_elems(struct vh_vq *vq, u16 at, unsigned int n)
 			n * sizeof(struct vh_used_elem));
 }
 
-int vh_split_flush(struct vh_vq *vq)
+static int split_flush(struct vh_vq *vq)
 {
 	unsigned int n = vq->used_n, first = until_wrap(vq, vq->last_used, n);
 	u16 at = vq->last_used;
 
 	if (unlikely(!write_used(vq, at, first, vq->used_batch)))
-		return fault(vq);
+		return vh_ring_fault(vq);
 	if (first < n && unlikely(!write_used(vq, 0, n - first, vq->used_batch + first)))
-		return fault(vq);
+		return vh_ring_fault(vq);
 	vq->used_n = 0;
 	vq->last_used += n;
+	vq->unsignalled += n;
 	/* The elements, and the data they are about, before the index. */
 	smp_wmb();
 	if (unlikely(put_user(cpu_to_le16(vq->last_used), &vq->used->idx)))
-		return fault(vq);
+		return vh_ring_fault(vq);
 	if (unlikely(!log_elems(vq, at, first) || (first < n && !log_elems(vq, 0, n - first)) ||
 		     !log_used(vq, offsetof(struct vh_used, idx), sizeof(vq->used->idx))))
-		return violation(vq, "the log is not mapped");
+		return vh_ring_violation(vq, "the log is not mapped");
 	return 0;
 }
 
-int vh_split_wants_call(struct vh_vq *vq)
+static int split_wants_call(struct vh_vq *vq)
 {
 	__le16 v;
 
 	if (!vh_vq_has(vq, VIRTIO_RING_F_EVENT_IDX)) {
 		if (unlikely(get_user(v, &vq->avail->flags)))
-			return fault(vq);
+			return vh_ring_fault(vq);
 		return !(v & cpu_to_le16(VRING_AVAIL_F_NO_INTERRUPT));
 	}
 	/* used_event */
 	if (unlikely(get_user(v, &vq->avail->ring[vq->num])))
-		return fault(vq);
+		return vh_ring_fault(vq);
 	return !vq->signalled_valid ||
-	       vring_need_event(le16_to_cpu(v), vq->last_used, vq->signalled_used);
+	       vring_need_event(le16_to_cpu(v), vq->last_used, vq->last_used - vq->unsignalled);
 }
 
 static int set_used_flags(struct vh_vq *vq, u16 flags)
 {
 	if (unlikely(put_user(cpu_to_le16(flags), &vq->used->flags)))
-		return fault(vq);
+		return vh_ring_fault(vq);
 	if (unlikely(!log_used(vq, offsetof(struct vh_used, flags), sizeof(vq->used->flags))))
-		return violation(vq, "the log is not mapped");
+		return vh_ring_violation(vq, "the log is not mapped");
 	return 0;
 }
 
-int vh_split_kick_off(struct vh_vq *vq)
+static int split_kick_off(struct vh_vq *vq)
 {
 	/* The event index stays where it is: behind what the driver makes available. */
 	if (vh_vq_has(vq, VIRTIO_RING_F_EVENT_IDX))
@@ -296,13 +254,13 @@ static int set_avail_event(struct vh_vq *vq)
 
 	/* Behind all that was seen, of which some may have been put back as too little. */
 	if (unlikely(put_user(cpu_to_le16(vq->avail_seen), event)))
-		return fault(vq);
+		return vh_ring_fault(vq);
 	if (unlikely(!log_used(vq, offsetof(struct vh_used, ring[vq->num]), sizeof(*event))))
-		return violation(vq, "the log is not mapped");
+		return vh_ring_violation(vq, "the log is not mapped");
 	return 0;
 }
 
-int vh_split_kick_on(struct vh_vq *vq)
+static int split_kick_on(struct vh_vq *vq)
 {
 	int ret = vh_vq_has(vq, VIRTIO_RING_F_EVENT_IDX) ? set_avail_event(vq) :
 							   set_used_flags(vq, 0);
@@ -313,18 +271,18 @@ int vh_split_kick_on(struct vh_vq *vq)
 	/* The driver sees the request before we see that there is nothing new. */
 	smp_mb();
 	if (unlikely(get_user(idx, &vq->avail->idx)))
-		return fault(vq);
+		return vh_ring_fault(vq);
 	return le16_to_cpu(idx) != vq->avail_seen;
 }
 
-int vh_split_more(struct vh_vq *vq)
+static int split_more(struct vh_vq *vq)
 {
 	int ready = ready_entries(vq);
 
 	return ready < 0 ? ready : ready > 0;
 }
 
-int vh_split_start(struct vh_vq *vq)
+static int split_start(struct vh_vq *vq)
 {
 	size_t avail = struct_size(vq->avail, ring, vq->num) + sizeof(__le16);
 	size_t used = struct_size(vq->used, ring, vq->num) + sizeof(__le16);
@@ -337,5 +295,17 @@ int vh_split_start(struct vh_vq *vq)
 	    !vh_user_range((unsigned long)vq->used, used) || get_user(idx, &vq->used->idx))
 		return -EFAULT;
 	vq->last_used = le16_to_cpu(idx);
+	vq->avail_seen = vq->last_avail;
 	return 0;
 }
+
+const struct vh_ring_ops vh_split_ring = {
+	.pop = vh_split_pop,
+	.unpop = split_unpop,
+	.flush = split_flush,
+	.wants_call = split_wants_call,
+	.kick_off = split_kick_off,
+	.kick_on = split_kick_on,
+	.more = split_more,
+	.start = split_start,
+};

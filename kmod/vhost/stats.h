@@ -12,7 +12,7 @@ struct vh_dev;
  * @kicks: times the worker was woken by the driver
  * @chains: chains taken from the ring
  * @bytes: payload, without headers
- * @batches: updates of the used index
+ * @batches: times used chains were shown to the driver
  * @calls: signals of the call eventfd
  * @breaks: protocol violations
  * @errors: requests or packets that the backend refused

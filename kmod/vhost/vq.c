@@ -13,6 +13,15 @@
 #include "trace.h"
 #include "vq.h"
 
+/* Where a driver begins that has just reset its device. */
+static void begin(struct vh_vq *vq)
+{
+	vq->last_avail = 0;
+	vq->last_used = 0;
+	vq->avail_wrap = true;
+	vq->used_wrap = true;
+}
+
 void vh_vq_init(struct vh_vq *vq, struct vh_dev *dev, unsigned int index)
 {
 	vq->dev = dev;
@@ -20,6 +29,7 @@ void vh_vq_init(struct vh_vq *vq, struct vh_dev *dev, unsigned int index)
 	mutex_init(&vq->lock);
 	INIT_LIST_HEAD(&vq->worker_node);
 	vh_poll_init(&vq->kick, vq, VH_KICK, EPOLLIN);
+	begin(vq);
 }
 
 void vh_vq_lock(struct vh_vq *vq)
@@ -59,8 +69,7 @@ void vh_vq_reset(struct vh_vq *vq)
 	vq->has_addr = false;
 	vq->log_used = false;
 	vq->broken = false;
-	vq->last_avail = 0;
-	vq->last_used = 0;
+	begin(vq);
 	vq->features = 0;
 	vq->busy_us = 0;
 	vq->pending = 0;
@@ -121,10 +130,7 @@ static long set_base(struct vh_vq *vq, const struct vhost_vring_state *s)
 {
 	if (vq->running)
 		return -EBUSY;
-	if (s->num > U16_MAX)
-		return -EINVAL;
-	vq->last_avail = s->num;
-	return 0;
+	return vh_ring_set_base(vq, s->num);
 }
 
 /* How long the worker may hold a CPU that others could use. */
@@ -154,7 +160,9 @@ static long set_state(struct vh_vq *vq, unsigned int ioctl, const struct vhost_v
 static long get_state(struct vh_vq *vq, unsigned int ioctl, struct vhost_vring_state *s,
 		      void __user *arg)
 {
-	s->num = ioctl == VHOST_GET_VRING_BASE ? READ_ONCE(vq->last_avail) : vq->busy_us;
+	vh_vq_lock(vq);
+	s->num = ioctl == VHOST_GET_VRING_BASE ? vh_ring_base(vq) : vq->busy_us;
+	vh_vq_unlock(vq);
 	return copy_to_user(arg, s, sizeof(*s)) ? -EFAULT : 0;
 }
 

@@ -15,6 +15,7 @@
 
 struct vh_dev;
 struct vh_mem;
+struct vh_ring_ops;
 struct vh_worker;
 
 /* Descriptors fetched, and used ones given back, at a time. */
@@ -36,12 +37,18 @@ struct vh_worker;
  * @broken: the driver violated the protocol; nothing is processed until the
  *	queue is started again
  * @log_used: writes to the used ring are logged at @log_addr
+ * @ring: what knows the ring's layout; set when the queue is started
  * @last_avail: next entry of the available ring to take (packed: next slot)
- * @avail_seen: the available index when it was last read
  * @last_used: next entry of the used ring to write (packed: next slot)
- * @signalled_used: @last_used when the call eventfd was last considered
- * @heads: what was read ahead of the available ring, from @last_avail on
- * @used: what is to be written to the used ring, from @last_used on
+ * @avail_seen: split: the available index when it was last read
+ * @avail_wrap: packed: the wrap counter of @last_avail
+ * @used_wrap: packed: the wrap counter of @last_used
+ * @put_back: packed: slots from @last_avail on that were seen and put back
+ * @unsignalled: used entries (packed: slots) since the call eventfd was last considered
+ * @heads: split: what was read ahead of the available ring, from @last_avail on
+ * @descs: packed: the same of the descriptor ring
+ * @used_batch: what is to be written to the used ring, from @last_used on
+ * @used_slots: packed: how many slots each of them takes
  * @iov: of the chain that was popped last
  * @pending: VH_* events not handled yet; atomic
  * @worker: RCU; changed under vh_dev.lock
@@ -68,23 +75,35 @@ struct vh_vq {
 		struct vh_desc __user *desc;
 		struct vh_packed_desc __user *packed;
 	};
-	struct vh_avail __user *avail;
-	struct vh_used __user *used;
+	union {
+		struct vh_avail __user *avail;
+		struct vh_packed_event __user *driver_event;
+	};
+	union {
+		struct vh_used __user *used;
+		struct vh_packed_event __user *device_event;
+	};
 
+	const struct vh_ring_ops *ring;
 	u16 last_avail;
-	u16 avail_seen;
 	u16 last_used;
-	u16 signalled_used;
-	bool signalled_valid;
-	bool kick_off;
+	u16 avail_seen;
+	u16 put_back;
 	bool avail_wrap;
 	bool used_wrap;
+	bool signalled_valid;
+	bool kick_off;
+	unsigned int unsignalled;
 	unsigned int heads_at;
 	unsigned int heads_n;
 	unsigned int used_n;
 	unsigned int mem_hint;
-	__le16 heads[VH_BATCH];
+	union {
+		__le16 heads[VH_BATCH];
+		struct vh_packed_desc descs[VH_BATCH];
+	};
 	struct vh_used_elem used_batch[VH_BATCH];
+	u16 used_slots[VH_BATCH];
 	struct iovec *iov;
 	unsigned int iov_max;
 
