@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Guards the vhost ring code, by a block device, against any ring at all. Each step builds a
- * chain by a seeded random generator, mostly by the rules and sometimes against one of them; a
- * model decides what the device must do: answer it, with which status, length and data, or
- * stop the queue and fire its error eventfd. A second queue must go on untouched, and bytes
- * around the guest's buffers must stay as they are.
+ * Guards the vhost ring code, by a block device, against any ring at all, split or packed as the
+ * seed's second bit says. Each step builds a chain by a seeded random generator, mostly by the
+ * rules and sometimes against one of them; a model decides what the device must do: answer it,
+ * with which status, length and data, or stop the queue and fire its error eventfd. A second queue
+ * must go on untouched, and bytes around the guest's buffers must stay as they are.
  *
  * ring [-s SEED] [-t SECONDS] [-n STEPS]
  */
@@ -27,6 +27,7 @@
 #define BUFS_MAX	(NUM + 4)
 #define ARENA_SIZE	(256 << 10)
 #define FILLER		0xa5
+#define BURST		3
 
 /* What the model expects. */
 enum verdict { ANSWERED, BROKEN };
@@ -52,6 +53,7 @@ static uint8_t *arena;
 static size_t arena_used;
 static uint64_t state;
 static bool event_idx;
+static bool packed;
 
 /* splitmix64: small, and the same everywhere. */
 static uint64_t rnd(void)
@@ -207,59 +209,115 @@ static void spoil(struct chain *c)
 	}
 }
 
-/* Breaks a rule of the ring itself. True: nothing of the chain is seen. */
-static bool spoil_ring(struct tring *r)
+/* A table of two whose first entry has these flags, and leads to any other entry. */
+static uint64_t bad_table(const struct tring *r, uint16_t flags)
 {
-	struct vring_desc *table = (void *)take(2 * sizeof(*table));
-	uint64_t gpa = tmem_gpa(&blk.mem, table);
+	uint8_t *table = take(2 * sizeof(struct vring_desc));
+	struct vring_desc d[2] = {};
+	struct tbuf bufs[2] = { { tmem_gpa(&blk.mem, table), 16, false } };
 
-	memset(table, 0, 2 * sizeof(*table));
-	switch (below(7)) {
+	bufs[1] = bufs[0];
+	tring_table(r, d, bufs, 2);
+	*tring_table_flags(r, d, 0) |= flags;
+	if (!r->packed)
+		d[0].next = 2 + below(60000);
+	memcpy(table, d, sizeof(d));
+	return bufs[0].gpa;
+}
+
+/* A table with one entry more than the ring has. */
+static uint64_t long_table(const struct tring *r)
+{
+	uint8_t *table = take((NUM + 1) * sizeof(struct vring_desc));
+	struct vring_desc d[NUM + 1];
+	struct tbuf bufs[NUM + 1];
+	unsigned int i;
+
+	for (i = 0; i <= NUM; i++)
+		bufs[i] = (struct tbuf) { tmem_gpa(&blk.mem, table), 16, i == NUM };
+	tring_table(r, d, bufs, NUM + 1);
+	memcpy(table, d, sizeof(d));
+	return bufs[0].gpa;
+}
+
+/* Breaks a rule of a split ring. What is to be made available, if anything. */
+static int spoil_split(struct tring *r, uint64_t gpa)
+{
+	uint16_t head;
+
+	switch (below(4)) {
 	case 0:
-		tring_avail(r, NUM + below(60000));
-		return true;
+		return NUM + below(60000);
 	case 1:
 		r->vr.avail->idx += NUM + 1 + below(30000);
-		return true;
+		return -1;
 	case 2:
-		tring_desc(r, 0, gpa, 16, VRING_DESC_F_NEXT, 0);
+		head = tring_one(r, gpa, 16, VRING_DESC_F_NEXT);
+		r->vr.desc[head].next = one_in(2) ? head : NUM + below(60000);
+		return head;
+	default:
+		return tring_one(r, bad_table(r, 0), 32, VRING_DESC_F_INDIRECT);
+	}
+}
+
+/* The same of a packed ring: chains without an end, and those that run into what is not theirs. */
+static int spoil_packed(struct tring *r, uint64_t gpa)
+{
+	static const uint16_t other_turn[] = { DESC_AVAIL, DESC_USED, DESC_AVAIL | DESC_USED };
+	unsigned int i, n = one_in(2) ? NUM : 1 + below(NUM - 1);
+	struct tbuf bufs[NUM];
+	uint16_t head;
+
+	for (i = 0; i < n; i++)
+		bufs[i] = (struct tbuf) { gpa, 16, false };
+	head = tring_chain(r, bufs, n);
+	i = head + below(n);
+	switch (n > 1 ? below(3) : 0) {
+	case 0:
+		*tring_flags(r, head + n - 1) |= VRING_DESC_F_NEXT;
 		break;
-	case 3:
-		tring_desc(r, 0, gpa, 16, VRING_DESC_F_NEXT, NUM + below(60000));
-		break;
-	case 4:
-		tring_desc(r, 0, gpa, 32 + 1 + below(15), VRING_DESC_F_INDIRECT, 0);
-		break;
-	case 5:
-		table[0] = (struct vring_desc) { gpa, 16, VRING_DESC_F_INDIRECT, 0 };
-		tring_desc(r, 0, gpa, 32, VRING_DESC_F_INDIRECT, 0);
+	case 1:
+		i = i % NUM == head ? i + 1 : i;
+		*tring_flags(r, i) |= VRING_DESC_F_INDIRECT;
 		break;
 	default:
-		table[0] = (struct vring_desc) { gpa, 16, VRING_DESC_F_NEXT, 2 + below(60000) };
-		tring_desc(r, 0, gpa, 32, VRING_DESC_F_INDIRECT, 0);
+		i = i % NUM == head ? i + 1 : i;
+		*tring_flags(r, i) ^= other_turn[below(3)];
 	}
-	tring_avail(r, 0);
-	return true;
+	return head;
+}
+
+/* Breaks a rule of the ring itself, so that nothing of the chain is seen. */
+static void spoil_ring(struct tring *r)
+{
+	uint64_t gpa = tmem_gpa(&blk.mem, take(2 * sizeof(struct vring_desc)));
+	int head;
+
+	switch (below(5)) {
+	case 0:
+		head = tring_one(r, long_table(r), (NUM + 1) * 16, VRING_DESC_F_INDIRECT);
+		break;
+	case 1:
+		head = tring_one(r, gpa, one_in(4) ? 0 : 32 + 1 + below(15), VRING_DESC_F_INDIRECT);
+		break;
+	case 2:
+		head = tring_one(r, bad_table(r, VRING_DESC_F_INDIRECT), 32, VRING_DESC_F_INDIRECT);
+		break;
+	default:
+		head = r->packed ? spoil_packed(r, gpa) : spoil_split(r, gpa);
+	}
+	if (head >= 0)
+		tring_avail(r, head);
 }
 
 /* An indirect table out of the arena. */
 static uint16_t put_indirect(struct tring *r, const struct chain *c)
 {
-	struct vring_desc d;
-	uint8_t *table = take(c->n * sizeof(d));
-	unsigned int i;
+	size_t size = c->n * sizeof(struct vring_desc);
+	uint8_t *table = take(size);
 
-	for (i = 0; i < c->n; i++) {
-		d = (struct vring_desc) {
-			.addr = c->bufs[i].gpa, .len = c->bufs[i].len, .next = i + 1,
-			.flags = (c->bufs[i].write ? VRING_DESC_F_WRITE : 0) |
-				 (i + 1 < c->n ? VRING_DESC_F_NEXT : 0),
-		};
-		memcpy(table + i * sizeof(d), &d, sizeof(d));
-	}
-	i = below(NUM);
-	tring_desc(r, i, tmem_gpa(&blk.mem, table), c->n * sizeof(d), VRING_DESC_F_INDIRECT, 0);
-	return i;
+	tring_table(r, table, c->bufs, c->n);
+	return tring_one(r, tmem_gpa(&blk.mem, table), size, VRING_DESC_F_INDIRECT);
 }
 
 static int fail(const char *what)
@@ -268,23 +326,26 @@ static int fail(const char *what)
 	return -1;
 }
 
-/* The arena holds what the model says: the buffers apart, it is as it was. */
-static int check_gaps(const uint8_t *before, const struct chain *c)
+/* The arena holds what the model says: the buffers of @n chains apart, it is as it was. */
+static int check_gaps(const uint8_t *before, const struct chain *chains, unsigned int n)
 {
 	uint8_t *now = malloc(arena_used), *want = malloc(arena_used);
+	const struct chain *c;
 	unsigned int i;
 	int ret;
 
 	memcpy(now, arena, arena_used);
 	memcpy(want, before, arena_used);
-	for (i = 0; i < c->n; i++) {
-		uint64_t at = c->bufs[i].gpa - tmem_gpa(&blk.mem, arena);
+	for (c = chains; c < chains + n; c++)
+		for (i = 0; i < c->n; i++) {
+			uint64_t at = c->bufs[i].gpa - tmem_gpa(&blk.mem, arena);
 
-		if (!c->bufs[i].write || at >= arena_used || c->bufs[i].len > arena_used - at)
-			continue;
-		memset(now + at, 0, c->bufs[i].len);
-		memset(want + at, 0, c->bufs[i].len);
-	}
+			if (!c->bufs[i].write || at >= arena_used ||
+			    c->bufs[i].len > arena_used - at)
+				continue;
+			memset(now + at, 0, c->bufs[i].len);
+			memset(want + at, 0, c->bufs[i].len);
+		}
 	ret = memcmp(now, want, arena_used) ? fail("bytes beside the buffers changed") : 0;
 	free(now);
 	free(want);
@@ -316,16 +377,10 @@ static int check_answer(const struct chain *c, const struct request *q,
 /* Starts a stopped queue again, anew. */
 static int restart(struct tring *r)
 {
-	uint16_t base = rnd();
-
 	if (tblk_running(&blk, 0))
 		return fail("it does not stop");
-	memset(r->vr.desc, 0, NUM * sizeof(*r->vr.desc));
-	r->vr.avail->idx = base;
-	r->vr.used->idx = base;
-	r->seen = base;
-	r->free = 0;
-	if (dev_pair(blk.fd, VHOST_SET_VRING_BASE, 0, base) || tblk_running(&blk, 1))
+	tring_restart(r, r->packed, rnd());
+	if (dev_pair(blk.fd, VHOST_SET_VRING_BASE, 0, tring_base(r)) || tblk_running(&blk, 1))
 		return fail("it does not start again");
 	return 0;
 }
@@ -362,9 +417,46 @@ static int expect_answer(struct tring *r, const struct chain *c, const struct re
 	return check_answer(c, q, &used);
 }
 
+static uint8_t before[ARENA_SIZE];
+
+/* Several good chains at once, whose answers come in any order. */
+static int burst(struct tring *r)
+{
+	unsigned int n, i, done, room = NUM;
+	struct vring_used_elem used;
+	struct request q[BURST];
+	struct chain c[BURST];
+	uint16_t head[BURST];
+
+	for (n = 0; n < BURST; n++) {
+		/* What is read and written at once has no order that a model could know. */
+		do
+			build(&c[n], &q[n]);
+		while (is_write(c[n].type));
+		c[n].indirect |= c[n].n > room - (BURST - n - 1);
+		head[n] = c[n].indirect ? put_indirect(r, &c[n]) :
+					  tring_chain(r, c[n].bufs, c[n].n);
+		room -= c[n].indirect ? 1 : c[n].n;
+	}
+	memcpy(before, arena, arena_used);
+	for (n = 0; n < BURST; n++)
+		tring_avail(r, head[n]);
+	tring_kick(r);
+	for (done = 0; done != (1 << BURST) - 1; done |= 1 << i) {
+		if (!tring_used(r, &used, SOON))
+			return fail("no answer");
+		for (i = 0; i < BURST && (head[i] != used.id || done & 1 << i); i++)
+			;
+		if (i == BURST)
+			return fail("an answer to another chain");
+		if (check_answer(&c[i], &q[i], &used))
+			return -1;
+	}
+	return tevent(r->err, 0) ? fail("an error without a reason") : check_gaps(before, c, BURST);
+}
+
 static int step(struct tring *r)
 {
-	static uint8_t before[ARENA_SIZE];
 	struct request q;
 	struct chain c;
 	uint16_t head;
@@ -372,6 +464,8 @@ static int step(struct tring *r)
 
 	memset(arena, FILLER, ARENA_SIZE);
 	arena_used = 0;
+	if (one_in(4))
+		return burst(r);
 	build(&c, &q);
 	if (one_in(12)) {
 		spoil_ring(r);
@@ -388,13 +482,13 @@ static int step(struct tring *r)
 	tring_avail(r, head);
 	tring_kick(r);
 	ret = c.verdict == BROKEN ? expect_broken(r) : expect_answer(r, &c, &q, head);
-	return ret ?: check_gaps(before, &c);
+	return ret ?: check_gaps(before, &c, 1);
 }
 
 static void start_device(void)
 {
 	uint64_t features = BASE_FEATURES | BIT64(VIRTIO_BLK_F_FLUSH) |
-			    (event_idx ? BIT64(VIRTIO_RING_F_EVENT_IDX) : 0);
+			    (event_idx ? EVENT_IDX : 0) | (packed ? PACKED : 0);
 	int disk = memfd_create("disk", 0);
 
 	memset(disk_model, 0, sizeof(disk_model));
@@ -418,6 +512,7 @@ static int run(uint64_t seed, unsigned long steps, time_t end)
 
 	state = seed;
 	event_idx = seed & 1;
+	packed = seed & 2;
 	start_device();
 	for (n = 0; n < steps && time(NULL) < end && !ret; n++)
 		ret = step(&blk.rings[0]);

@@ -22,6 +22,8 @@
 /* As many milliseconds as the device may take to notice that an idle disk has another size. */
 #define NOTICED	5000
 
+#define LOG_SIZE	((RING_GPA_BASE + (64 << 20)) / VHOST_PAGE_SIZE / 8)
+
 FIXTURE(disk) {
 	struct tblk b;
 	int disk;
@@ -180,51 +182,74 @@ static unsigned int pages_logged(const uint8_t *log, size_t size)
 	return n;
 }
 
-TEST_F(disk, dirty_log)
+/*
+ * Reads, writes, and reads without a log. @ring: pages of the ring that the device writes, of
+ * which those of the used ring are where @a says.
+ */
+static void log_requests(struct __test_metadata *_metadata, struct tblk *b,
+			 const struct vhost_vring_addr *a, uint8_t *log, unsigned int ring)
 {
-	uint64_t log_all = FEATURES | BIT64(VHOST_F_LOG_ALL), gpa = RING_GPA_BASE;
-	size_t size = (RING_GPA_BASE + (64 << 20)) / VHOST_PAGE_SIZE / 8;
-	uint8_t *log = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	int event = eventfd(0, EFD_NONBLOCK);
-	uint64_t base = (uintptr_t)log;
-	struct vhost_vring_addr a = { .flags = 1 << VHOST_VRING_F_LOG };
 	struct treq in = {}, out = {}, last = {};
-	struct tring *r;
+	uint64_t gpa, features;
 
-	ASSERT_TRUE(tblk_open(&self->b, self->disk, 0, 1, NUM));
-	ASSERT_EQ(0, tblk_start(&self->b, FEATURES));
-	r = &self->b.rings[0];
+	ASSERT_EQ(VIRTIO_BLK_S_OK, tblk_do(b, 0, &in, VIRTIO_BLK_T_IN, 0, 16384));
+	for (gpa = tmem_gpa(&b->mem, in.data); gpa < tmem_gpa(&b->mem, in.data) + 16384;
+	     gpa += VHOST_PAGE_SIZE)
+		EXPECT_TRUE(is_logged(log, gpa));
+	EXPECT_TRUE(is_logged(log, tmem_gpa(&b->mem, in.status)));
+	EXPECT_TRUE(is_logged(log, a->log_guest_addr));
+	EXPECT_EQ(5 + ring, pages_logged(log, LOG_SIZE));
+	/* a write dirties its status alone */
+	memset(log, 0, LOG_SIZE);
+	ASSERT_EQ(VIRTIO_BLK_S_OK, tblk_do(b, 0, &out, VIRTIO_BLK_T_OUT, 0, 16384));
+	EXPECT_FALSE(is_logged(log, tmem_gpa(&b->mem, out.data)));
+	EXPECT_TRUE(is_logged(log, tmem_gpa(&b->mem, out.status)));
+	EXPECT_EQ(1 + ring, pages_logged(log, LOG_SIZE));
+	/* and after the end of logging nothing is */
+	features = FEATURES | (b->rings[0].packed ? PACKED : 0);
+	ASSERT_EQ(0, dev_ioctl(b->fd, VHOST_SET_FEATURES, &features));
+	memset(log, 0, LOG_SIZE);
+	ASSERT_EQ(VIRTIO_BLK_S_OK, tblk_do(b, 0, &last, VIRTIO_BLK_T_IN, 0, 512));
+	EXPECT_EQ(0, pages_logged(log, LOG_SIZE));
+}
+
+static void log_with(struct __test_metadata *_metadata, struct tblk *b, uint64_t features,
+		     unsigned int ring)
+{
+	uint8_t *log = mmap(NULL, LOG_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+			    0);
+	uint64_t log_all = features | BIT64(VHOST_F_LOG_ALL), base = (uintptr_t)log;
+	struct vhost_vring_addr a = { .flags = 1 << VHOST_VRING_F_LOG };
+	int event = eventfd(0, EFD_NONBLOCK);
+	struct tring *r = &b->rings[0];
+
+	ASSERT_EQ(0, tblk_start(b, features));
 	a.desc_user_addr = (uintptr_t)r->vr.desc;
 	a.avail_user_addr = (uintptr_t)r->vr.avail;
 	a.used_user_addr = (uintptr_t)r->vr.used;
-	a.log_guest_addr = tmem_gpa(&self->b.mem, r->vr.used);
+	a.log_guest_addr = tmem_gpa(&b->mem, r->vr.used);
 	/* while it runs, as migration does */
-	ASSERT_EQ(0, dev_ioctl(self->b.fd, VHOST_SET_LOG_BASE, &base));
-	ASSERT_EQ(0, dev_ioctl(self->b.fd, VHOST_SET_LOG_FD, &event));
-	ASSERT_EQ(0, dev_ioctl(self->b.fd, VHOST_SET_VRING_ADDR, &a));
-	ASSERT_EQ(0, dev_ioctl(self->b.fd, VHOST_SET_FEATURES, &log_all));
-	ASSERT_EQ(VIRTIO_BLK_S_OK, tblk_do(&self->b, 0, &in, VIRTIO_BLK_T_IN, 0, 16384));
+	ASSERT_EQ(0, dev_ioctl(b->fd, VHOST_SET_LOG_BASE, &base));
+	ASSERT_EQ(0, dev_ioctl(b->fd, VHOST_SET_LOG_FD, &event));
+	ASSERT_EQ(0, dev_ioctl(b->fd, VHOST_SET_VRING_ADDR, &a));
+	ASSERT_EQ(0, dev_ioctl(b->fd, VHOST_SET_FEATURES, &log_all));
+	log_requests(_metadata, b, &a, log, ring);
 	EXPECT_TRUE(tevent(event, SOON));
-	for (gpa = tmem_gpa(&self->b.mem, in.data); gpa < tmem_gpa(&self->b.mem, in.data) + 16384;
-	     gpa += VHOST_PAGE_SIZE)
-		EXPECT_TRUE(is_logged(log, gpa));
-	EXPECT_TRUE(is_logged(log, tmem_gpa(&self->b.mem, in.status)));
-	EXPECT_TRUE(is_logged(log, a.log_guest_addr));
-	EXPECT_EQ(6, pages_logged(log, size));
-	/* a write dirties its status alone */
-	memset(log, 0, size);
-	ASSERT_EQ(VIRTIO_BLK_S_OK, tblk_do(&self->b, 0, &out, VIRTIO_BLK_T_OUT, 0, 16384));
-	EXPECT_FALSE(is_logged(log, tmem_gpa(&self->b.mem, out.data)));
-	EXPECT_TRUE(is_logged(log, tmem_gpa(&self->b.mem, out.status)));
-	EXPECT_EQ(2, pages_logged(log, size));
-	/* and after the end of logging nothing is */
-	log_all &= ~BIT64(VHOST_F_LOG_ALL);
-	ASSERT_EQ(0, dev_ioctl(self->b.fd, VHOST_SET_FEATURES, &log_all));
-	memset(log, 0, size);
-	ASSERT_EQ(VIRTIO_BLK_S_OK, tblk_do(&self->b, 0, &last, VIRTIO_BLK_T_IN, 0, 512));
-	EXPECT_EQ(0, pages_logged(log, size));
-	munmap(log, size);
+	munmap(log, LOG_SIZE);
 	close(event);
+}
+
+TEST_F(disk, dirty_log)
+{
+	ASSERT_TRUE(tblk_open(&self->b, self->disk, 0, 1, NUM));
+	log_with(_metadata, &self->b, FEATURES, 1);
+}
+
+/* Of a packed ring the descriptors are written, and the device's event structure. */
+TEST_F(disk, dirty_log_packed)
+{
+	ASSERT_TRUE(tblk_open(&self->b, self->disk, 0, 1, NUM));
+	log_with(_metadata, &self->b, FEATURES | PACKED, 2);
 }
 
 TEST_F(disk, log_unmapped)

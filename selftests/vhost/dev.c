@@ -70,7 +70,7 @@ int dev_ring(int fd, unsigned int index, const struct tring *r)
 	int ret;
 
 	ret = dev_pair(fd, VHOST_SET_VRING_NUM, index, r->num);
-	ret = ret ?: dev_pair(fd, VHOST_SET_VRING_BASE, index, 0);
+	ret = ret ?: dev_pair(fd, VHOST_SET_VRING_BASE, index, tring_base(r));
 	ret = ret ?: dev_ioctl(fd, VHOST_SET_VRING_ADDR, &a);
 	ret = ret ?: dev_pair(fd, VHOST_SET_VRING_KICK, index, r->kick);
 	ret = ret ?: dev_pair(fd, VHOST_SET_VRING_CALL, index, r->call);
@@ -181,9 +181,32 @@ int tblk_start(struct tblk *b, uint64_t features)
 
 	ret = dev_ioctl(b->fd, VHOST_SET_FEATURES, &features);
 	ret = ret ?: dev_mem(b->fd, &b->mem);
-	for (i = 0; i < b->nrings; i++)
+	for (i = 0; i < b->nrings; i++) {
+		tring_restart(&b->rings[i], features & BIT64(VIRTIO_F_RING_PACKED), 0);
 		ret = ret ?: dev_ring(b->fd, i, &b->rings[i]);
+	}
 	return ret ?: tblk_running(b, 1);
+}
+
+bool tblk_stopped_alone(struct tblk *b)
+{
+	struct tring *r = &b->rings[0];
+	struct vring_used_elem used;
+	struct treq req = {}, again = {};
+
+	tring_kick(r);
+	if (!tevent(r->err, SOON) || tring_used(r, &used, 0))
+		return false;
+	if (tblk_do(b, 1, &req, VIRTIO_BLK_T_IN, 0, 512) != VIRTIO_BLK_S_OK)
+		return false;
+	if (tevent(b->rings[1].err, 0) || counter("blk", 0, "breaks") != 1)
+		return false;
+	if (tblk_running(b, 0))
+		return false;
+	tring_restart(r, r->packed, 0);
+	if (dev_pair(b->fd, VHOST_SET_VRING_BASE, 0, tring_base(r)) || tblk_running(b, 1))
+		return false;
+	return tblk_do(b, 0, &again, VIRTIO_BLK_T_IN, 0, 512) == VIRTIO_BLK_S_OK;
 }
 
 void tblk_close(struct tblk *b)

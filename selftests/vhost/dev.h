@@ -29,7 +29,8 @@ struct vhost_vring_worker {
 
 #define NET_DEVICE	"/dev/vellum-vhost-net"
 
-#define BIT64(n)	(1ull << (n))
+#define PACKED	BIT64(VIRTIO_F_RING_PACKED)
+#define EVENT_IDX	BIT64(VIRTIO_RING_F_EVENT_IDX)
 #define BASE_FEATURES	(BIT64(VIRTIO_F_VERSION_1) | BIT64(VIRTIO_RING_F_INDIRECT_DESC))
 
 /* Milliseconds in which whatever will happen has happened, on a loaded emulator. */
@@ -40,7 +41,7 @@ struct vhost_vring_worker {
 /* -1, and says why on stderr, if the module or the device is missing. */
 int dev_open(const char *path);
 int dev_mem(int fd, const struct tmem *mem);
-/* Everything about a queue: size, addresses, base 0 and the three eventfds. 0 or -errno. */
+/* Everything about a queue: size, addresses, base and the three eventfds. 0 or -errno. */
 int dev_ring(int fd, unsigned int index, const struct tring *r);
 /* An ioctl with a pair of numbers. 0 or -errno. */
 int dev_pair(int fd, unsigned long ioctl, unsigned int index, unsigned int num);
@@ -65,9 +66,14 @@ struct tblk {
 
 /* Opens the device and sets its owner and disk; the ring functions follow. */
 bool tblk_open(struct tblk *b, int disk, uint32_t flags, unsigned int nrings, unsigned int num);
-/* Sets features, memory and queues and runs. 0 or -errno. */
+/* Sets features, memory and queues, split or packed, and runs. 0 or -errno. */
 int tblk_start(struct tblk *b, uint64_t features);
 int tblk_running(struct tblk *b, int on);
+/*
+ * After queue 0 of two was spoilt: it is dead, the other lives, and a new start brings it back.
+ * The device must have been opened for this.
+ */
+bool tblk_stopped_alone(struct tblk *b);
 void tblk_close(struct tblk *b);
 
 /* A request in guest memory. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The driver's side of a split ring, which does as it is told, also what it must not. */
+/* The driver's side of a ring, which does as it is told, also what it must not. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <poll.h>
@@ -67,51 +67,165 @@ void tring_destroy(struct tring *r)
 	close(r->err);
 }
 
-void tring_desc(struct tring *r, unsigned int i, uint64_t gpa, uint32_t len, uint16_t flags,
-		uint16_t next)
+static struct vring_packed_desc *slot(const struct tring *r, unsigned int i)
 {
-	r->vr.desc[i] = (struct vring_desc) {
-		.addr = gpa, .len = len, .flags = flags, .next = next,
+	return (struct vring_packed_desc *)r->vr.desc + i % r->num;
+}
+
+/* The flags that make descriptor number @pos the device's, or tell that it was used. */
+static uint16_t avail_flags(const struct tring *r, uint32_t pos)
+{
+	return pos / r->num % 2 ? DESC_USED : DESC_AVAIL;
+}
+
+static uint16_t used_flags(const struct tring *r, uint32_t pos)
+{
+	return pos / r->num % 2 ? 0 : DESC_AVAIL | DESC_USED;
+}
+
+void tring_restart(struct tring *r, bool packed, uint32_t place)
+{
+	unsigned int i;
+
+	memset(r->vr.desc, 0, r->num * sizeof(*r->vr.desc));
+	memset(r->vr.avail, 0, sizeof(*r->vr.avail) + (r->num + 1) * sizeof(uint16_t));
+	memset(r->vr.used, 0, sizeof(*r->vr.used));
+	r->packed = packed;
+	r->free = packed ? place % (2 * r->num) : 0;
+	r->seen = packed ? r->free : (uint16_t)place;
+	if (!packed) {
+		r->vr.avail->idx = place;
+		r->vr.used->idx = place;
+	}
+	/* As if all were used at the turn before. */
+	for (i = r->free; packed && i < r->free + r->num; i++)
+		slot(r, i)->flags = used_flags(r, i + r->num);
+}
+
+uint32_t tring_base(const struct tring *r)
+{
+	uint32_t half = r->free % r->num | (r->free / r->num % 2 ? 0 : WRAP);
+
+	return r->packed ? half | half << 16 : r->vr.avail->idx;
+}
+
+bool tring_idle_at(const struct tring *r, uint32_t base)
+{
+	return r->packed ? (uint16_t)base == base >> 16 : base == r->vr.used->idx;
+}
+
+uint64_t *tring_addr(struct tring *r, unsigned int i)
+{
+	return (uint64_t *)&slot(r, i)->addr;
+}
+
+uint32_t *tring_len(struct tring *r, unsigned int i)
+{
+	return &slot(r, i)->len;
+}
+
+uint16_t *tring_flags(struct tring *r, unsigned int i)
+{
+	return r->packed ? &slot(r, i)->flags : &r->vr.desc[i % r->num].flags;
+}
+
+/* Writes descriptor number @pos. The first of a chain is not available yet. */
+static void put_desc(struct tring *r, uint32_t pos, const struct tbuf *b, uint16_t flags,
+		     uint16_t head)
+{
+	unsigned int i = pos % r->num;
+
+	if (!r->packed) {
+		r->vr.desc[i] = (struct vring_desc) { b->gpa, b->len, flags, (i + 1) % r->num };
+		return;
+	}
+	*slot(r, i) = (struct vring_packed_desc) {
+		.addr = b->gpa, .len = b->len, .id = head,
+		.flags = flags | (i == head ? used_flags(r, pos + r->num) : avail_flags(r, pos)),
 	};
 }
 
-uint16_t tring_chain(struct tring *r, const struct tbuf *bufs, unsigned int n)
+static uint16_t take(struct tring *r, unsigned int n)
 {
-	uint16_t head = r->free % r->num, at = head;
-	unsigned int i;
+	uint16_t head = r->free % r->num;
 
-	for (i = 0; i < n; i++) {
-		uint16_t next = (at + 1) % r->num;
-		uint16_t flags = (bufs[i].write ? VRING_DESC_F_WRITE : 0) |
-				 (i + 1 < n ? VRING_DESC_F_NEXT : 0);
-
-		tring_desc(r, at, bufs[i].gpa, bufs[i].len, flags, next);
-		at = next;
-	}
+	r->pos[head] = r->free;
+	r->slots[head] = n;
 	r->free += n;
 	return head;
 }
 
-uint16_t tring_indirect(struct tring *r, const struct tbuf *bufs, unsigned int n)
+static uint16_t flags_of(const struct tbuf *b, bool more)
 {
-	struct vring_desc *table = tmem_alloc(r->mem, n * sizeof(*table), 16);
-	uint16_t head = r->free++ % r->num;
+	return (b->write ? VRING_DESC_F_WRITE : 0) | (more ? VRING_DESC_F_NEXT : 0);
+}
+
+uint16_t tring_chain(struct tring *r, const struct tbuf *bufs, unsigned int n)
+{
+	uint32_t pos = r->free;
+	uint16_t head = take(r, n);
 	unsigned int i;
 
 	for (i = 0; i < n; i++)
-		table[i] = (struct vring_desc) {
-			.addr = bufs[i].gpa, .len = bufs[i].len, .next = i + 1,
-			.flags = (bufs[i].write ? VRING_DESC_F_WRITE : 0) |
-				 (i + 1 < n ? VRING_DESC_F_NEXT : 0),
-		};
-	tring_desc(r, head, tmem_gpa(r->mem, table), n * sizeof(*table), VRING_DESC_F_INDIRECT, 0);
+		put_desc(r, pos + i, &bufs[i], flags_of(&bufs[i], i + 1 < n), head);
 	return head;
+}
+
+uint16_t tring_one(struct tring *r, uint64_t gpa, uint32_t len, uint16_t flags)
+{
+	struct tbuf b = { gpa, len, false };
+	uint32_t pos = r->free;
+	uint16_t head = take(r, 1);
+
+	put_desc(r, pos, &b, flags, head);
+	return head;
+}
+
+/* The entries of a packed ring's table follow each other without saying so. */
+void tring_table(const struct tring *r, void *table, const struct tbuf *bufs, unsigned int n)
+{
+	struct vring_packed_desc p;
+	struct vring_desc s;
+	unsigned int i;
+
+	for (i = 0; i < n; i++) {
+		s = (struct vring_desc) {
+			bufs[i].gpa, bufs[i].len, flags_of(&bufs[i], i + 1 < n), i + 1,
+		};
+		p = (struct vring_packed_desc) {
+			.addr = bufs[i].gpa, .len = bufs[i].len, .flags = flags_of(&bufs[i], false),
+		};
+		memcpy(table + i * sizeof(s), r->packed ? (void *)&p : (void *)&s, sizeof(s));
+	}
+}
+
+uint16_t *tring_table_flags(const struct tring *r, void *table, unsigned int i)
+{
+	struct vring_packed_desc *p = table;
+	struct vring_desc *s = table;
+
+	return r->packed ? &p[i].flags : &s[i].flags;
+}
+
+uint16_t tring_indirect(struct tring *r, const struct tbuf *bufs, unsigned int n)
+{
+	size_t size = n * sizeof(struct vring_desc);
+	void *table = tmem_alloc(r->mem, size, 16);
+
+	tring_table(r, table, bufs, n);
+	return tring_one(r, tmem_gpa(r->mem, table), size, VRING_DESC_F_INDIRECT);
 }
 
 void tring_avail(struct tring *r, uint16_t head)
 {
-	uint16_t idx = r->vr.avail->idx;
+	uint16_t idx = r->vr.avail->idx, *flags;
 
+	if (r->packed) {
+		flags = tring_flags(r, head);
+		__atomic_store_n(flags, (*flags & ~(DESC_AVAIL | DESC_USED)) | avail_flags(r, r->pos[head]),
+				 __ATOMIC_RELEASE);
+		return;
+	}
 	r->vr.avail->ring[idx % r->num] = head;
 	__atomic_store_n(&r->vr.avail->idx, idx + 1, __ATOMIC_RELEASE);
 }
@@ -125,11 +239,6 @@ void tring_kick(struct tring *r)
 		die("kick");
 }
 
-void tring_recycle(struct tring *r)
-{
-	r->free = 0;
-}
-
 static long now_ms(void)
 {
 	struct timespec t;
@@ -138,17 +247,34 @@ static long now_ms(void)
 	return t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
+static bool is_used(const struct tring *r)
+{
+	uint16_t flags;
+
+	if (!r->packed)
+		return __atomic_load_n(&r->vr.used->idx, __ATOMIC_ACQUIRE) != (uint16_t)r->seen;
+	flags = __atomic_load_n(&slot(r, r->seen)->flags, __ATOMIC_ACQUIRE);
+	return r->seen != r->free && (flags & (DESC_AVAIL | DESC_USED)) == used_flags(r, r->seen);
+}
+
 /* Does not rely on the call eventfd: that calls come is for tests of calls. */
 bool tring_used(struct tring *r, struct vring_used_elem *elem, int ms)
 {
+	const struct vring_packed_desc *d;
 	long end = now_ms() + ms;
 
-	while (__atomic_load_n(&r->vr.used->idx, __ATOMIC_ACQUIRE) == r->seen) {
+	while (!is_used(r)) {
 		if (now_ms() >= end)
 			return false;
 		usleep(50);
 	}
-	*elem = r->vr.used->ring[r->seen++ % r->num];
+	if (!r->packed) {
+		*elem = r->vr.used->ring[r->seen++ % r->num];
+		return true;
+	}
+	d = slot(r, r->seen);
+	*elem = (struct vring_used_elem) { d->id, d->flags & VRING_DESC_F_WRITE ? d->len : 0 };
+	r->seen += d->id < r->num ? r->slots[d->id] : 1;
 	return true;
 }
 

@@ -38,37 +38,71 @@ struct tbuf {
 	bool write;
 };
 
+#define BIT64(n)	(1ull << (n))
+
+/* Flags of a packed ring's descriptors. */
+#define DESC_AVAIL	((uint16_t)BIT64(VRING_PACKED_DESC_F_AVAIL))
+#define DESC_USED	((uint16_t)BIT64(VRING_PACKED_DESC_F_USED))
+/* The wrap counter in an event's offset, and in either half of VHOST_SET_VRING_BASE. */
+#define WRAP		((uint32_t)BIT64(VRING_PACKED_EVENT_F_WRAP_CTR))
+
+/* The longest ring that tests use. */
+#define TRING_MAX	64
+
 /**
- * struct tring - a split ring
- * @free: the next descriptor that was never used; a test uses each only once
- *	unless it calls tring_recycle()
- * @seen: the used index up to which tring_used() has returned
+ * struct tring - a ring, split or packed
+ * @vr: a split ring; of a packed one the descriptors are at @vr.desc, the driver's event
+ *	structure at @vr.avail and the device's at @vr.used
+ * @free: the next descriptor, counted from the start of the first turn; in a split ring a
+ *	test uses each only once, in a packed one chains are made available as they are made
+ * @seen: the used entry (packed: descriptor) that tring_used() looks at next, counted likewise
+ * @pos: packed: for the first descriptor of a chain, its number
+ * @slots: packed: and how many descriptors the chain has
  */
 struct tring {
 	struct tmem *mem;
 	unsigned int num;
+	bool packed;
 	struct vring vr;
-	uint16_t free;
-	uint16_t seen;
+	uint32_t free;
+	uint32_t seen;
+	uint32_t pos[TRING_MAX];
+	uint16_t slots[TRING_MAX];
 	int kick;
 	int call;
 	int err;
 };
 
+/* A split ring, until tring_restart() makes it another. */
 void tring_init(struct tring *r, struct tmem *mem, unsigned int num);
 void tring_destroy(struct tring *r);
 
-/* Writes descriptor @i. */
-void tring_desc(struct tring *r, unsigned int i, uint64_t gpa, uint32_t len, uint16_t flags,
-		uint16_t next);
+/* Begins anew, at any place. */
+void tring_restart(struct tring *r, bool packed, uint32_t place);
+/* For VHOST_SET_VRING_BASE: where tring_restart() began. */
+uint32_t tring_base(const struct tring *r);
+
+/* Whether a ring whose VHOST_GET_VRING_BASE is @base has given back all that was taken. */
+bool tring_idle_at(const struct tring *r, uint32_t base);
+
 /* Chains descriptors from @free on and returns the first; makes nothing available. */
 uint16_t tring_chain(struct tring *r, const struct tbuf *bufs, unsigned int n);
 /* The same in an indirect table. */
 uint16_t tring_indirect(struct tring *r, const struct tbuf *bufs, unsigned int n);
-/* Puts a head into the available ring and moves its index. */
+/* Fills in an indirect table. */
+void tring_table(const struct tring *r, void *table, const struct tbuf *bufs, unsigned int n);
+/* The flags of a table's entry, to be spoilt. */
+uint16_t *tring_table_flags(const struct tring *r, void *table, unsigned int i);
+/* The next descriptor as a chain of its own, with any flags. */
+uint16_t tring_one(struct tring *r, uint64_t gpa, uint32_t len, uint16_t flags);
+/* Makes a chain available. */
 void tring_avail(struct tring *r, uint16_t head);
 void tring_kick(struct tring *r);
-void tring_recycle(struct tring *r);
+
+/* Parts of descriptor @i, counted on over the end of the ring, to be spoilt. */
+uint64_t *tring_addr(struct tring *r, unsigned int i);
+uint32_t *tring_len(struct tring *r, unsigned int i);
+uint16_t *tring_flags(struct tring *r, unsigned int i);
 
 /* Waits up to @ms for the next used element. True: there is one. */
 bool tring_used(struct tring *r, struct vring_used_elem *elem, int ms);
