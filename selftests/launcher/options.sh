@@ -115,6 +115,8 @@ run 66 '--disk /nowhere: No such file' --disk /nowhere,ro,vhost=off
 run 66 '--disk /nowhere,vhost: No such file' --disk /nowhere,vhost
 run 64 '--disk: vhost=maybe: unknown' --disk "$tmp/disk,vhost=maybe"
 run 64 '--disk: vhost=: unknown' --disk "$tmp/disk,vhost="
+run 64 '--disk: packed=maybe: unknown' --disk "$tmp/disk,packed=maybe"
+run 69 '--disk .*/disk: packed=on: only the kernel' --disk "$tmp/disk,ro,packed=on,vhost=off"
 run 69 '--disk .*/disk: /nowhere: no such device' --disk "$tmp/disk,vhost=/nowhere"
 run 69 '--disk .*/disk: /dev/null: not a vhost device' --disk "$tmp/disk,ro,vhost=/dev/null"
 [ -e /dev/vellum-vhost-blk ] || run 69 'vellum-vhost-blk: no such device' --disk "$tmp/disk,vhost=on"
@@ -133,6 +135,7 @@ for mac in '' 0 02:00:00:00:00 02:00:00:00:00:1 02:00:00:00:00:0g 02:00:00:00:00
 	run 64 "--net: mac=$mac: not the address" --net "tap=a,mac=$mac"
 done
 run 64 '--net: vhost=maybe: unknown' --net tap=a,vhost=maybe
+run 64 '--net: packed=: unknown' --net tap=a,packed=
 run 64 '--net tap=a: too many cards' --net tap=a --net tap=a --net tap=a --net tap=a --net tap=a
 run 64 '--net: needs a value' --net
 # Nothing is made when the tap cannot be: here "lo" is there, and is no tap.

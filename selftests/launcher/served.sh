@@ -2,16 +2,20 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Guards disks and network cards in real guests, whoever serves them: every byte a guest has synced survives its launcher's
 # SIGKILL; guests on one bridge, and a guest and its host, exchange data whole; interrupts work with MSI-X and without;
-# a driver may come again. SERVED_BLK and SERVED_NET are what vhost= is to be, MIB how much is moved, PARTS (disk, pair,
-# host, pins) what is tried. Runs in a machine of the lab as root.
+# a driver may come again. SERVED_BLK and SERVED_NET are what vhost= is to be, SERVED_PACKED what packed= is,
+# MIB how much is moved, PARTS (disk, pair, host, pins) what is tried. Runs in a machine of the lab as root.
 . "$(dirname "$0")/tap.sh"
 : "${SERVED_BLK:=on}"
 : "${SERVED_NET:=on}"
+: "${SERVED_PACKED:=off}"
 : "${MIB:=64}"
 : "${PARTS:=disk pair host pins}"
 : "${WAIT:=900}"
 GUEST_INITRD=/tests/bin/served-initrd
 CHUNKS=8
+
+# What a guest finds in its driver's features: VIRTIO_F_RING_PACKED is the 35th digit.
+case $SERVED_PACKED in on) packed=1 ;; *) packed=0 ;; esac
 
 # wait_for SECONDS COMMAND...: until the command succeeds
 wait_for() {
@@ -88,7 +92,7 @@ test_disk() {
 	start writer ". /more/load; mkdir /mnt; /bin/mke2fs -t ext4 -q /dev/vda && mount -t ext4 /dev/vda /mnt || exit 1; n=0;
 		while [ \$n -lt $CHUNKS ]; do head -c $size /dev/urandom >/mnt/\$n; n=\$((n + 1)); done; sync;
 		sha256sum /mnt/*; echo all synced; while :; do head -c $size /dev/urandom >/mnt/more; done" \
-		--cpus 2 --disk "$disk,vhost=$SERVED_BLK"
+		--cpus 2 --disk "$disk,vhost=$SERVED_BLK,packed=$SERVED_PACKED"
 	wait_for "$WAIT" said_or_gone writer '^all synced'
 	check "a guest formats and writes $MIB MiB" writer said writer '^all synced'
 	check 'the disk is served as asked' writer served_by writer blk "$SERVED_BLK"
@@ -96,15 +100,16 @@ test_disk() {
 	kill -KILL "$(pid_of writer)"
 	wait "$(pid_of writer)" 2>/dev/null
 	start reader ". /more/load; mkdir /mnt; mount -t ext4 /dev/vda /mnt || exit 1; rm -f /mnt/more; sha256sum /mnt/*;
-		dmesg | grep EXT4; ls /sys/block/vda/mq" \
-		--cpus 2 --disk "$disk,vhost=$SERVED_BLK"
+		dmesg | grep EXT4; ls /sys/block/vda/mq; echo ring \$(cut -c35 /sys/block/vda/device/features)" \
+		--cpus 2 --disk "$disk,vhost=$SERVED_BLK,packed=$SERVED_PACKED"
 	check 'the next guest ends well' reader done_well reader
 	check 'every byte that was synced is there' reader same_sums writer reader
+	check 'its rings are as asked' reader said reader "^ring $packed"
 	# Then by a driver that has fewer queues than the one before it.
 	start refused "dd if=/dev/vda of=/dev/null bs=64k count=16 && ! dd if=/dev/zero of=/dev/vda count=1 conv=fsync || exit 1;
 		rmmod virtio_blk && insmod /modules/\$(uname -r)/virtio_blk.ko num_request_queues=1 || exit 2;
 		dd if=/dev/vda of=/dev/null bs=64k count=64 && ls /sys/block/vda/mq" \
-		--cpus 2 --disk "$disk,ro,vhost=$SERVED_BLK"
+		--cpus 2 --disk "$disk,ro,vhost=$SERVED_BLK,packed=$SERVED_PACKED"
 	check 'a read-only disk reads, refuses writes, and takes another driver' refused done_well refused
 	check 'nothing is complained of' refused test ! -s "$tmp/refused.err"
 	[ -b "$disk" ] || rm "$disk"
@@ -126,10 +131,10 @@ equal_sums() {
 test_pair() {
 	bytes=$((MIB * 1048576))
 	start sink "nc -l -p 5000 </dev/console | sha256sum & sleep 1; ip addr add 10.9.0.3/24 dev eth0;
-		ip link set eth0 up; wait" --net "bridge=vlbr,mac=02:00:00:00:00:03,vhost=$SERVED_NET"
+		ip link set eth0 up; wait" --net "bridge=vlbr,mac=02:00:00:00:00:03,vhost=$SERVED_NET,packed=$SERVED_PACKED"
 	start source "$send; ip addr add 10.9.0.2/24 dev eth0; ip link set eth0 up;
 		until ping -c 1 -W 1 10.9.0.3; do sleep 1; done; sleep 1; send 10.9.0.3 5000 $bytes" \
-		--net "bridge=vlbr,mac=02:00:00:00:00:02,vhost=$SERVED_NET"
+		--net "bridge=vlbr,mac=02:00:00:00:00:02,vhost=$SERVED_NET,packed=$SERVED_PACKED"
 	check "a guest sends $MIB MiB to another" source done_well source
 	check 'the other guest ends well' sink done_well sink
 	check 'all of it arrived' sink equal_sums "$(sum_in source)" "$(sum_in sink)"
@@ -146,8 +151,9 @@ talk() {
 	again='d=/sys/bus/virtio/drivers/virtio_net; v=$(basename $d/virtio*); echo $v >$d/unbind; echo $v >$d/bind'
 	start talker "$send; up() { ip addr add 10.9.1.2/24 dev eth0; ip link set eth0 up; }; up;
 		until ping -c 1 -W 1 10.9.1.1; do sleep 1; done; send 10.9.1.1 6000 $((MIB * 65536));
-		$again; up; until ping -c 1 -W 1 10.9.1.1; do sleep 1; done; echo twice" \
-		$1 --net "tap=vltap,vhost=$SERVED_NET"
+		$again; up; until ping -c 1 -W 1 10.9.1.1; do sleep 1; done; echo twice;
+		echo ring \$(cut -c35 /sys/class/net/eth0/device/features)" \
+		$1 --net "tap=vltap,vhost=$SERVED_NET,packed=$SERVED_PACKED"
 	wait_for "$WAIT" test -e /sys/class/net/vltap
 	ip addr add 10.9.1.1/24 dev vltap
 	check 'the card is served as asked' talker wait_for 30 served_by talker net "$SERVED_NET"
@@ -155,6 +161,7 @@ talk() {
 	wait $listener
 	check 'the host got it whole' talker equal_sums "$(sum_in talker)" "$(sha256sum <"$tmp/from-guest" | cut -d' ' -f1)"
 	check 'a card whose driver came again works' talker said talker '^twice'
+	check 'its rings are as asked' talker said talker "^ring $packed"
 	check 'nothing is complained of' talker test ! -s "$tmp/talker.err"
 	expect 'the tap made for it is gone' wait_for 10 test ! -e /sys/class/net/vltap
 	exec 9<&-
@@ -171,7 +178,7 @@ test_pins() {
 	disk=$tmp/disk
 	truncate -s 8M "$disk"
 	head -c 8388608 /dev/urandom >"$disk"
-	start pins 'sha256sum </dev/vda; grep -c MSI /proc/interrupts' --append pci=nomsi --disk "$disk,vhost=$SERVED_BLK"
+	start pins 'sha256sum </dev/vda; grep -c MSI /proc/interrupts' --append pci=nomsi --disk "$disk,vhost=$SERVED_BLK,packed=$SERVED_PACKED"
 	check 'a disk with a pin interrupt' pins wait_for "$WAIT" gone pins
 	check 'it reads right' pins equal_sums "$(sum_in pins)" "$(sha256sum <"$disk" | cut -d' ' -f1)"
 	rm "$disk"

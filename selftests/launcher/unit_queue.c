@@ -224,6 +224,33 @@ TEST_F(queue, bad_rings)
 	}
 }
 
+/* The launcher maps a packed ring for whoever serves it. */
+TEST_F(queue, packed_rings)
+{
+	static const struct { __u16 size; __u64 desc, driver, device; int want; } rings[] = {
+		{ SIZE, DESC, AVAIL, USED, 0 }, { 3, DESC, RAM_SIZE - 4, RAM_SIZE - 4, 0 },
+		{ 256, RAM_SIZE - 256 * 16, AVAIL, USED, 0 },
+		{ 0, DESC, AVAIL, USED, -1 }, { 257, DESC, AVAIL, USED, -1 },
+		{ SIZE, DESC + 8, AVAIL, USED, -1 }, { SIZE, DESC, AVAIL + 2, USED, -1 },
+		{ SIZE, DESC, AVAIL, USED + 2, -1 }, { 3, RAM_SIZE - 32, AVAIL, USED, -1 },
+		{ SIZE, DESC, RAM_SIZE, USED, -1 }, { SIZE, DESC, AVAIL, ~0ULL & ~3ULL, -1 },
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(rings); i++) {
+		queue_reset(&self->q);
+		self->q.packed = true;
+		self->q.size = rings[i].size;
+		self->q.desc_gpa = rings[i].desc;
+		self->q.avail_gpa = rings[i].driver;
+		self->q.used_gpa = rings[i].device;
+		EXPECT_EQ(rings[i].want, queue_enable(&self->q)) {
+			TH_LOG("case %zu", i);
+		}
+		EXPECT_EQ(!rings[i].want, self->q.enabled);
+	}
+}
+
 TEST_F(queue, event_index)
 {
 	set(&self->desc[0], DATA, 1, 0, 0);

@@ -10,6 +10,7 @@
 #define BRIDGE_PREFIX	"bridge="
 #define MAC_PREFIX	"mac="
 #define VHOST_PREFIX	"vhost="
+#define PACKED_PREFIX	"packed="
 #define MAC_GROUP	0x01
 
 static bool starts_with(const char *text, const char *prefix)
@@ -19,7 +20,8 @@ static bool starts_with(const char *text, const char *prefix)
 
 static int set_vhost(struct run_vhost *v, const char *text, const char *option, struct error *err)
 {
-	*v = (struct run_vhost){ .mode = VHOST_ON };
+	v->mode = VHOST_ON;
+	v->path = NULL;
 	if (!strcmp(text, "off"))
 		v->mode = VHOST_OFF;
 	else if (!strcmp(text, "auto"))
@@ -33,6 +35,25 @@ static int set_vhost(struct run_vhost *v, const char *text, const char *option, 
 	return 0;
 }
 
+static int set_packed(struct run_vhost *v, const char *text, const char *option, struct error *err)
+{
+	v->packed = !strcmp(text, "on");
+	if (v->packed || !strcmp(text, "off"))
+		return 0;
+	return error_set(err, STATUS_USAGE, "%s: packed=%s: unknown (write on or off)", option,
+			 text);
+}
+
+/* Return: 1 for a word that disks and cards share, 0 for another, -1 for a bad one. */
+static int vhost_word(struct run_vhost *v, const char *word, const char *option, struct error *err)
+{
+	if (starts_with(word, VHOST_PREFIX))
+		return set_vhost(v, word + strlen(VHOST_PREFIX), option, err) ? -1 : 1;
+	if (starts_with(word, PACKED_PREFIX))
+		return set_packed(v, word + strlen(PACKED_PREFIX), option, err) ? -1 : 1;
+	return 0;
+}
+
 /* Return: 1 for a word of a disk's, 0 for a part of the file's name, -1 for a bad word. */
 static int disk_word(struct run_disk *disk, const char *word, struct error *err)
 {
@@ -40,16 +61,14 @@ static int disk_word(struct run_disk *disk, const char *word, struct error *err)
 		disk->readonly = true;
 		return 1;
 	}
-	if (!starts_with(word, VHOST_PREFIX))
-		return 0;
-	return set_vhost(&disk->vhost, word + strlen(VHOST_PREFIX), "--disk", err) ? -1 : 1;
+	return vhost_word(&disk->vhost, word, "--disk", err);
 }
 
 /**
  * device_options_disk() - read one --disk
  * @o: a disk is added
- * @text: FILE[,ro][,readonly][,vhost=...], kept by reference and cut at the commas; other commas
- *	are part of the name
+ * @text: FILE[,ro][,readonly][,vhost=...][,packed=...], kept by reference and cut at the commas;
+ *	other commas are part of the name
  * @err: filled in on failure
  *
  * Return: 0 or -1.
@@ -136,14 +155,16 @@ static int set_name(struct run_net *net, const char *word, struct error *err)
 
 static int net_word(struct run_net *net, const char *word, struct error *err)
 {
+	int r = vhost_word(&net->vhost, word, "--net", err);
+
+	if (r)
+		return r < 0 ? -1 : 0;
 	if (starts_with(word, TAP_PREFIX) || starts_with(word, BRIDGE_PREFIX))
 		return set_name(net, word, err);
 	if (starts_with(word, MAC_PREFIX))
 		return set_mac(net, word + strlen(MAC_PREFIX), err);
-	if (starts_with(word, VHOST_PREFIX))
-		return set_vhost(&net->vhost, word + strlen(VHOST_PREFIX), "--net", err);
 	return error_set(err, STATUS_USAGE,
-			 "--net: %s: unknown (write tap=, bridge=, mac= or vhost=)", word);
+			 "--net: %s: unknown (write tap=, bridge=, mac=, vhost= or packed=)", word);
 }
 
 /**

@@ -4,6 +4,13 @@
 
 #include <unistd.h>
 
+static int refuse_packed(const char *option, struct error *err)
+{
+	return error_set(err, STATUS_UNAVAILABLE,
+			 "%s: packed=on: only the kernel serves packed rings (use vhost=on)",
+			 option);
+}
+
 /**
  * vhost_choose() - open the vhost device that is to serve a disk or card, if any
  * @v: zeroed; left closed when the launcher is to serve it
@@ -18,7 +25,8 @@ int vhost_choose(struct vhost *v, const struct run_vhost *how, const char *path,
 		 const char *option, struct error *err)
 {
 	if (how->mode == VHOST_OFF || (how->mode == VHOST_AUTO && access(path, R_OK | W_OK)))
-		return 0;
+		return how->packed ? refuse_packed(option, err) : 0;
+	v->packed = how->packed;
 	return vhost_open(v, how->path ? how->path : path, option, err);
 }
 

@@ -29,10 +29,12 @@ enum run_vhost_mode {
  * struct run_vhost - who is to serve a device: the kernel or the launcher
  * @mode: VHOST_AUTO is the kernel if it can
  * @path: the vhost device, or NULL for Vellum's
+ * @packed: by packed rings
  */
 struct run_vhost {
 	enum run_vhost_mode mode;
 	const char *path;
+	bool packed;
 };
 
 /**

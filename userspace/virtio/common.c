@@ -108,6 +108,7 @@ static void enable_queue(struct virtio_device *dev, struct queue *q, u64 value)
 	if (value != 1)
 		return;
 	q->event_idx = dev->driver_features & FEATURE(VIRTIO_RING_F_EVENT_IDX);
+	q->packed = dev->driver_features & FEATURE(VIRTIO_F_RING_PACKED);
 	if (queue_enable(q))
 		virtio_fail(dev);
 }

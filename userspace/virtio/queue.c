@@ -12,6 +12,7 @@
 #define DESC_ALIGN	16
 #define AVAIL_ALIGN	2
 #define USED_ALIGN	4
+#define EVENT_ALIGN	4
 /* flags and idx before the ring, the event index after it */
 #define RING_OVERHEAD	6
 
@@ -30,6 +31,19 @@ static void *map_ring(const struct queue *q, u64 gpa, u64 len, u64 align)
 	return gpa & (align - 1) ? NULL : ram_ptr(q->ram, gpa, len);
 }
 
+static void map_split(struct queue *q, u64 n)
+{
+	q->avail = map_ring(q, q->avail_gpa, RING_OVERHEAD + n * sizeof(u16), AVAIL_ALIGN);
+	q->used = map_ring(q, q->used_gpa, RING_OVERHEAD + n * sizeof(struct vring_used_elem),
+			   USED_ALIGN);
+}
+
+static void map_events(struct queue *q)
+{
+	q->avail = map_ring(q, q->avail_gpa, sizeof(struct vring_packed_desc_event), EVENT_ALIGN);
+	q->used = map_ring(q, q->used_gpa, sizeof(struct vring_packed_desc_event), EVENT_ALIGN);
+}
+
 /**
  * queue_enable() - start using the rings the driver announced
  * @q: the queue
@@ -40,12 +54,13 @@ int queue_enable(struct queue *q)
 {
 	u64 n = q->size;
 
-	if (!n || n > QUEUE_SIZE_MAX || (n & (n - 1)))
+	if (!n || n > QUEUE_SIZE_MAX || (!q->packed && (n & (n - 1))))
 		return -1;
 	q->desc = map_ring(q, q->desc_gpa, n * sizeof(struct vring_desc), DESC_ALIGN);
-	q->avail = map_ring(q, q->avail_gpa, RING_OVERHEAD + n * sizeof(u16), AVAIL_ALIGN);
-	q->used = map_ring(q, q->used_gpa, RING_OVERHEAD + n * sizeof(struct vring_used_elem),
-			   USED_ALIGN);
+	if (q->packed)
+		map_events(q);
+	else
+		map_split(q, n);
 	if (!q->desc || !q->avail || !q->used)
 		return -1;
 	q->enabled = true;

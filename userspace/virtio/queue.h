@@ -13,10 +13,12 @@
 /**
  * struct queue - a virtqueue
  * @ram: guest RAM
- * @size: entries, a power of two, at most QUEUE_SIZE_MAX
+ * @size: entries, a power of two unless @packed, at most QUEUE_SIZE_MAX
  * @vector: MSI-X vector or VIRTIO_MSI_NO_VECTOR
  * @enabled: the driver enabled it and its rings lie in RAM
  * @event_idx: VIRTIO_RING_F_EVENT_IDX was negotiated
+ * @packed: VIRTIO_F_RING_PACKED was negotiated: whoever serves the queue is not the launcher,
+ *	@desc is the ring, @avail and @used the event suppression structures, and any size will do
  * @desc_gpa: guest address of the descriptor table
  * @avail_gpa: guest address of the available ring
  * @used_gpa: guest address of the used ring
@@ -33,6 +35,7 @@ struct queue {
 	u16 vector;
 	bool enabled;
 	bool event_idx;
+	bool packed;
 	u64 desc_gpa;
 	u64 avail_gpa;
 	u64 used_gpa;

@@ -18,6 +18,10 @@
 
 #define COMPLAINTS_MAX	8
 
+/* Where a driver begins a queue: at zero, and in a packed ring with both wrap counters at one. */
+#define BASE_SPLIT	0
+#define BASE_PACKED	0x80008000
+
 static int vhost_fail(const struct vhost *v, const char *what, struct error *err)
 {
 	switch (errno) {
@@ -74,6 +78,10 @@ int vhost_read_features(struct vhost *v, struct error *err)
 	if (!(features & FEATURE(VIRTIO_F_VERSION_1)))
 		return error_set(err, STATUS_UNAVAILABLE,
 				 "%s: %s: cannot do virtio 1.0 (use vhost=off)", v->option,
+				 v->path);
+	if (v->packed && !(features & FEATURE(VIRTIO_F_RING_PACKED)))
+		return error_set(err, STATUS_UNAVAILABLE,
+				 "%s: %s: cannot do packed rings (use packed=off)", v->option,
 				 v->path);
 	return 0;
 }
@@ -158,7 +166,7 @@ static int set_queue(const struct vhost *v, u32 i)
 	};
 
 	if (set_state(v, VHOST_SET_VRING_NUM, i, q->size) ||
-	    set_state(v, VHOST_SET_VRING_BASE, i, 0) ||
+	    set_state(v, VHOST_SET_VRING_BASE, i, q->packed ? BASE_PACKED : BASE_SPLIT) ||
 	    ioctl(v->fd, VHOST_SET_VRING_ADDR, &addr) ||
 	    set_file(v, VHOST_SET_VRING_KICK, i, vq->kick_fd) ||
 	    set_file(v, VHOST_SET_VRING_CALL, i, vq->call_fd))
@@ -226,7 +234,7 @@ void vhost_stop(struct vhost *v)
 	vhost_wire(v);
 	pthread_mutex_unlock(&v->dev->irq_lock);
 	for (i = 0; i < v->dev->queue_count; i++) {
-		/* Where the queue stopped is of no use: a driver begins a reset device at zero. */
+		/* Where the queue stopped is of no use: a driver begins a reset device anew. */
 		(void)set_state(v, VHOST_GET_VRING_BASE, i, 0);
 		(void)eventfd_read(v->queues[i].call_fd, &count);
 		(void)eventfd_read(v->queues[i].kick_fd, &count);

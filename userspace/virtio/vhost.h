@@ -29,6 +29,7 @@ struct vhost_queue {
  * @fd: the device, 0 when there is none
  * @path: its name, for messages
  * @option: the option it serves, for messages
+ * @packed: packed rings are to be offered
  * @features: what it can do
  * @dev: the virtio device it serves
  * @routes: the VM's interrupt routing
@@ -43,6 +44,7 @@ struct vhost {
 	int fd;
 	const char *path;
 	const char *option;
+	bool packed;
 	u64 features;
 	struct virtio_device *dev;
 	struct irq_routes *routes;

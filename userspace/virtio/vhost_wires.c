@@ -73,6 +73,8 @@ int vhost_attach(struct vhost *v, struct virtio_device *dev, u64 owned, struct e
 		if (routes_add(v->routes, &v->queues[i].gsi, err))
 			return -1;
 	dev->hidden_features |= owned & ~v->features;
+	if (v->packed)
+		dev->extra_features |= FEATURE(VIRTIO_F_RING_PACKED);
 	dev->poll_fd = v->epoll_fd;
 	return 0;
 }
