@@ -183,32 +183,28 @@ static int blk_open(struct inode *inode, struct file *file)
 	}
 	blk_disk_init(&blk->disk);
 	vh_dev_init(&blk->dev, &blk_ops, blk->vqs, VHOST_BLK_QUEUES_MAX);
-	file->private_data = blk;
+	file->private_data = &blk->dev;
 	return 0;
 }
 
 static int blk_release(struct inode *inode, struct file *file)
 {
-	struct vh_blk *blk = file->private_data;
+	struct vh_blk *blk = to_blk(file->private_data);
 
 	vh_dev_release(&blk->dev);
 	kvfree(blk);
 	return 0;
 }
 
-static long blk_unlocked_ioctl(struct file *file, unsigned int ioctl, unsigned long arg)
-{
-	struct vh_blk *blk = file->private_data;
-
-	return vh_dev_ioctl(&blk->dev, ioctl, arg);
-}
-
 static const struct file_operations blk_fops = {
 	.owner = THIS_MODULE,
 	.open = blk_open,
 	.release = blk_release,
-	.unlocked_ioctl = blk_unlocked_ioctl,
+	.unlocked_ioctl = vh_dev_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
+	.read_iter = vh_iotlb_read_iter,
+	.write_iter = vh_iotlb_write_iter,
+	.poll = vh_iotlb_poll,
 	.llseek = noop_llseek,
 };
 

@@ -24,6 +24,7 @@ int vh_dev_init(struct vh_dev *dev, const struct vh_dev_ops *ops, struct vh_vq *
 	dev->nvqs = nvqs;
 	dev->id = atomic_inc_return(&last_id);
 	mutex_init(&dev->lock);
+	vh_iotlb_init(&dev->iotlb);
 	xa_init_flags(&dev->workers, XA_FLAGS_ALLOC);
 	for (i = 0; i < nvqs; i++)
 		vh_vq_init(vqs[i], dev, i);
@@ -40,12 +41,14 @@ static void disown(struct vh_dev *dev)
 	vh_workers_free_all(dev);
 	for (i = 0; i < dev->nvqs; i++)
 		vh_vq_reset(dev->vqs[i]);
+	vh_iotlb_clear(&dev->iotlb);
 	kvfree(dev->mem);
 	dev->mem = NULL;
 	if (dev->log.ctx)
 		eventfd_ctx_put(dev->log.ctx);
 	memset(&dev->log, 0, sizeof(dev->log));
 	dev->features = 0;
+	WRITE_ONCE(dev->backend_features, 0);
 	if (dev->mm)
 		mmput(dev->mm);
 	dev->mm = NULL;
@@ -139,21 +142,23 @@ static long set_features(struct vh_dev *dev, void __user *arg)
 	return 0;
 }
 
-/* What the vhost protocol itself has beyond its first version: nothing that this device needs. */
 static long get_backend_features(void __user *arg)
 {
-	u64 features = 0;
+	u64 features = VH_BACKEND_FEATURES;
 
 	return copy_to_user(arg, &features, sizeof(features)) ? -EFAULT : 0;
 }
 
-static long set_backend_features(void __user *arg)
+static long set_backend_features(struct vh_dev *dev, void __user *arg)
 {
 	u64 features;
 
 	if (copy_from_user(&features, arg, sizeof(features)))
 		return -EFAULT;
-	return features ? -EOPNOTSUPP : 0;
+	if (features & ~VH_BACKEND_FEATURES)
+		return -EOPNOTSUPP;
+	WRITE_ONCE(dev->backend_features, features);
+	return 0;
 }
 
 static long new_worker(struct vh_dev *dev, void __user *arg)
@@ -207,8 +212,9 @@ static long owner_ioctl(struct vh_dev *dev, unsigned int ioctl, void __user *arg
 	}
 }
 
-long vh_dev_ioctl(struct vh_dev *dev, unsigned int ioctl, unsigned long arg)
+long vh_dev_ioctl(struct file *file, unsigned int ioctl, unsigned long arg)
 {
+	struct vh_dev *dev = file->private_data;
 	void __user *u = (void __user *)arg;
 	long ret;
 
@@ -227,7 +233,7 @@ long vh_dev_ioctl(struct vh_dev *dev, unsigned int ioctl, unsigned long arg)
 		ret = get_backend_features(u);
 		break;
 	case VHOST_SET_BACKEND_FEATURES:
-		ret = set_backend_features(u);
+		ret = set_backend_features(dev, u);
 		break;
 	default:
 		ret = owner_ioctl(dev, ioctl, u);

@@ -3,7 +3,7 @@
  * What network and block devices share: an owner, features, memory, queues,
  * workers, and the ioctls of <linux/vhost.h> that set them.
  *
- * Locks, outermost first: vh_dev.lock, vh_worker.lock, vh_vq.lock.
+ * Locks, outermost first: vh_dev.lock, vh_worker.lock, vh_vq.lock, vh_iotlb.lock.
  */
 #ifndef VELLUM_VHOST_DEV_H
 #define VELLUM_VHOST_DEV_H
@@ -13,6 +13,7 @@
 #include <linux/mutex.h>
 #include <linux/xarray.h>
 
+#include "iotlb.h"
 #include "log.h"
 #include "worker.h"
 
@@ -24,7 +25,11 @@ struct vh_vq;
 /* Every device has these, whatever its kind. */
 #define VH_FEATURES	(BIT_ULL(VIRTIO_RING_F_INDIRECT_DESC) | BIT_ULL(VIRTIO_RING_F_EVENT_IDX) | \
 			 BIT_ULL(VIRTIO_F_ANY_LAYOUT) | BIT_ULL(VIRTIO_F_VERSION_1) | \
-			 BIT_ULL(VIRTIO_F_RING_PACKED) | BIT_ULL(VHOST_F_LOG_ALL))
+			 BIT_ULL(VIRTIO_F_RING_PACKED) | BIT_ULL(VIRTIO_F_ACCESS_PLATFORM) | \
+			 BIT_ULL(VHOST_F_LOG_ALL))
+
+/* What the vhost protocol has beyond its first version. */
+#define VH_BACKEND_FEATURES	BIT_ULL(VHOST_BACKEND_F_IOTLB_MSG_V2)
 
 /**
  * struct vh_dev_ops - a kind of device
@@ -56,6 +61,7 @@ struct vh_dev_ops {
  * @vqs: the queues, there as long as the device
  * @workers: struct vh_worker by id
  * @features: what the driver accepted, and VHOST_F_LOG_ALL
+ * @backend_features: what user space accepted of the vhost protocol
  * @mem: the memory table; each queue has the pointer, to be read under its lock
  * @log: where writes to guest memory are noted
  */
@@ -67,7 +73,9 @@ struct vh_dev {
 	unsigned int nvqs;
 	struct xarray workers;
 	u64 features;
+	u64 backend_features;
 	struct vh_mem *mem;
+	struct vh_iotlb iotlb;
 	struct vh_log log;
 	struct dentry *debugfs;
 	u32 id;
@@ -77,8 +85,8 @@ int vh_dev_init(struct vh_dev *dev, const struct vh_dev_ops *ops, struct vh_vq *
 		unsigned int nvqs);
 void vh_dev_release(struct vh_dev *dev);
 
-/* The whole ioctl: takes the lock, and asks ops->ioctl for what it does not know. */
-long vh_dev_ioctl(struct vh_dev *dev, unsigned int ioctl, unsigned long arg);
+/* Of the file, whose private_data is the vh_dev. Asks ops->ioctl for what it does not know. */
+long vh_dev_ioctl(struct file *file, unsigned int ioctl, unsigned long arg);
 
 /*
  * No queue is processed and nothing is in flight between these two: settings that

@@ -137,30 +137,26 @@ static const struct vh_region *region_of(struct vh_vq *vq, u64 gpa)
 	return r;
 }
 
-int vh_mem_map(struct vh_vq *vq, u64 gpa, u32 len, struct iovec *iov, unsigned int used,
-	       unsigned int max, bool join)
+int vh_mem_map(struct vh_vq *vq, u64 gpa, u32 len, u8 perm, struct iovec *iov,
+	       unsigned int used, unsigned int max, bool join)
 {
 	const struct vh_region *r;
-	unsigned long hva;
+	int ret = used;
 	u64 piece;
 
+	if (vh_vq_has(vq, VIRTIO_F_ACCESS_PLATFORM))
+		return vh_iotlb_map(vq, gpa, len, perm, iov, used, max, join);
 	while (len) {
 		r = region_of(vq, gpa);
 		if (unlikely(!r))
 			return -EFAULT;
 		piece = min_t(u64, len, r->size - (gpa - r->gpa));
-		hva = r->hva + (gpa - r->gpa);
-		if (join && (unsigned long)iov[used - 1].iov_base + iov[used - 1].iov_len == hva) {
-			iov[used - 1].iov_len += piece;
-		} else {
-			if (unlikely(used == max))
-				return -E2BIG;
-			iov[used].iov_base = (void __user *)hva;
-			iov[used++].iov_len = piece;
-			join = true;
-		}
+		ret = vh_iov_add(iov, ret, max, r->hva + (gpa - r->gpa), piece, join);
+		if (unlikely(ret < 0))
+			break;
+		join = true;
 		gpa += piece;
 		len -= piece;
 	}
-	return used;
+	return ret;
 }

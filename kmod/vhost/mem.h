@@ -46,10 +46,26 @@ long vh_mem_set(struct vh_dev *dev, void __user *arg);
 
 /*
  * Appends the owner's addresses of a guest buffer to @iov, which has @used of @max
- * entries in use; touching pieces become one. Returns how many are in use then,
- * -EFAULT outside guest memory, -E2BIG if they do not fit.
+ * entries in use; with @join the buffer touches the last of them. Touching pieces become
+ * one. @perm, VHOST_ACCESS_*, is what will be done to it. Returns how many are in use then,
+ * -EFAULT outside guest memory, -E2BIG if they do not fit, and what vh_iotlb_map() has.
  */
-int vh_mem_map(struct vh_vq *vq, u64 gpa, u32 len, struct iovec *iov, unsigned int used,
-	       unsigned int max, bool join);
+int vh_mem_map(struct vh_vq *vq, u64 gpa, u32 len, u8 perm, struct iovec *iov,
+	       unsigned int used, unsigned int max, bool join);
+
+/* Appends one piece. How many are in use then, or -E2BIG. */
+static inline int vh_iov_add(struct iovec *iov, unsigned int used, unsigned int max,
+			     unsigned long hva, size_t len, bool join)
+{
+	if (join && (unsigned long)iov[used - 1].iov_base + iov[used - 1].iov_len == hva) {
+		iov[used - 1].iov_len += len;
+		return used;
+	}
+	if (unlikely(used == max))
+		return -E2BIG;
+	iov[used].iov_base = (void __user *)hva;
+	iov[used].iov_len = len;
+	return used + 1;
+}
 
 #endif /* VELLUM_VHOST_MEM_H */

@@ -213,32 +213,28 @@ static int net_open(struct inode *inode, struct file *file)
 			     i == NET_RX ? EPOLLIN : EPOLLOUT);
 	}
 	vh_dev_init(&net->dev, &net_ops, net->vqs, NET_QUEUES);
-	file->private_data = net;
+	file->private_data = &net->dev;
 	return 0;
 }
 
 static int net_release(struct inode *inode, struct file *file)
 {
-	struct vh_net *net = file->private_data;
+	struct vh_net *net = container_of(file->private_data, struct vh_net, dev);
 
 	vh_dev_release(&net->dev);
 	kvfree(net);
 	return 0;
 }
 
-static long net_unlocked_ioctl(struct file *file, unsigned int ioctl, unsigned long arg)
-{
-	struct vh_net *net = file->private_data;
-
-	return vh_dev_ioctl(&net->dev, ioctl, arg);
-}
-
 static const struct file_operations net_fops = {
 	.owner = THIS_MODULE,
 	.open = net_open,
 	.release = net_release,
-	.unlocked_ioctl = net_unlocked_ioctl,
+	.unlocked_ioctl = vh_dev_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
+	.read_iter = vh_iotlb_read_iter,
+	.write_iter = vh_iotlb_write_iter,
+	.poll = vh_iotlb_poll,
 	.llseek = noop_llseek,
 };
 

@@ -170,6 +170,8 @@ int vh_packed_pop(struct vh_vq *vq, struct vh_chain *chain)
 	}
 	/* Not taken: a driver that is mended finds it where it was. */
 	backward(vq, &vq->last_avail, &vq->avail_wrap, chain->slots);
+	vq->put_back = max(vq->put_back, chain->slots);
+	vq->heads_n = 0;
 	return vh_ring_violation(vq, why);
 }
 
@@ -214,16 +216,9 @@ fault:
 }
 
 /*
- * Notes a write to the ring, by the owner's address: where the log has a packed ring's
- * parts, vhost_vring_addr.log_guest_addr cannot say, because it is one address.
+ * By the owner's address: where the parts of a packed ring are, vhost_vring_addr.log_guest_addr
+ * cannot say, because it is one address.
  */
-static bool log_write(struct vh_vq *vq, const void __user *at, size_t len)
-{
-	if (likely(!vq->log_used || !vh_vq_has(vq, VHOST_F_LOG_ALL)))
-		return true;
-	return !vh_log_hva(vq, (unsigned long)at, len);
-}
-
 static bool log_batch(struct vh_vq *vq)
 {
 	bool wrap = vq->used_wrap;
@@ -231,7 +226,7 @@ static bool log_batch(struct vh_vq *vq)
 	unsigned int i;
 
 	for (i = 0; i < vq->used_n; i++) {
-		if (!log_write(vq, vq->packed + at, sizeof(*vq->packed)))
+		if (!vh_ring_log(vq, vq->packed + at, sizeof(*vq->packed)))
 			return false;
 		forward(vq, &at, &wrap, vq->used_slots[i]);
 	}
@@ -279,7 +274,7 @@ static int set_device_event(struct vh_vq *vq, u16 off_wrap, u16 flags)
 
 	if (unlikely(put_user(*(u32 *)&event, (u32 __user *)vq->device_event)))
 		return vh_ring_fault(vq);
-	if (unlikely(!log_write(vq, vq->device_event, sizeof(event))))
+	if (unlikely(!vh_ring_log(vq, vq->device_event, sizeof(event))))
 		return vh_ring_violation(vq, "the log is not mapped");
 	return 0;
 }
@@ -324,15 +319,25 @@ static int packed_more(struct vh_vq *vq)
 	return vq->heads_n ? 1 : look_at(vq, vq->last_avail, vq->avail_wrap);
 }
 
+static void packed_areas(const struct vh_vq *vq, u32 *desc, u32 *driver, u32 *device)
+{
+	*desc = vq->num * sizeof(*vq->packed);
+	*driver = sizeof(*vq->driver_event);
+	*device = sizeof(*vq->device_event);
+}
+
 static int packed_start(struct vh_vq *vq)
 {
+	u32 desc, driver, device;
+
 	if (!IS_ALIGNED((unsigned long)vq->packed, sizeof(*vq->packed)) ||
 	    !IS_ALIGNED((unsigned long)vq->driver_event, sizeof(*vq->driver_event)) ||
 	    !IS_ALIGNED((unsigned long)vq->device_event, sizeof(*vq->device_event)))
 		return -EINVAL;
-	if (!vh_user_range((unsigned long)vq->packed, vq->num * sizeof(*vq->packed)) ||
-	    !vh_user_range((unsigned long)vq->driver_event, sizeof(*vq->driver_event)) ||
-	    !vh_user_range((unsigned long)vq->device_event, sizeof(*vq->device_event)))
+	packed_areas(vq, &desc, &driver, &device);
+	if (!vh_user_range((unsigned long)vq->packed, desc) ||
+	    !vh_user_range((unsigned long)vq->driver_event, driver) ||
+	    !vh_user_range((unsigned long)vq->device_event, device))
 		return -EFAULT;
 	/* What is used is never ahead of what is available, nor behind it by more than the ring. */
 	if (vq->last_avail >= vq->num || vq->last_used >= vq->num || outstanding(vq) > vq->num)
@@ -349,4 +354,6 @@ const struct vh_ring_ops vh_packed_ring = {
 	.kick_on = packed_kick_on,
 	.more = packed_more,
 	.start = packed_start,
+	.areas = packed_areas,
+	.desc_perm = VHOST_ACCESS_RW,
 };

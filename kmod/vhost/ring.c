@@ -18,8 +18,12 @@ int vh_ring_fault(struct vh_vq *vq)
 	return -EFAULT;
 }
 
+const char *const vh_missing = "a translation is missing";
+
 int vh_ring_violation(struct vh_vq *vq, const char *why)
 {
+	if (why == vh_missing)
+		return 0;
 	vh_vq_break(vq, why);
 	return -EIO;
 }
@@ -36,7 +40,10 @@ const char *vh_chain_add(struct vh_vq *vq, struct vh_chain *chain, u64 gpa, u32 
 		return "a buffer to read behind one to write";
 	if (unlikely(len > U32_MAX - chain->out_len - chain->in_len))
 		return "buffers of 4 GiB";
-	ret = vh_mem_map(vq, gpa, len, chain->iov, used, room, write ? chain->nin : chain->nout);
+	ret = vh_mem_map(vq, gpa, len, write ? VHOST_ACCESS_WO : VHOST_ACCESS_RO, chain->iov, used,
+			 room, write ? chain->nin : chain->nout);
+	if (unlikely(ret == -EAGAIN))
+		return vh_missing;
 	if (unlikely(ret < 0))
 		return ret == -E2BIG ? "too many pieces" : "a buffer outside memory";
 	if (write) {
@@ -49,14 +56,24 @@ const char *vh_chain_add(struct vh_vq *vq, struct vh_chain *chain, u64 gpa, u32 
 	return NULL;
 }
 
+/* For a translation, whose coming is an event of its own: what the ring has does not matter. */
+static bool waits(const struct vh_vq *vq)
+{
+	return READ_ONCE(vq->miss.state) != VH_MISS_NONE;
+}
+
 int vh_ring_pop(struct vh_vq *vq, struct vh_chain *chain, unsigned int first)
 {
 	int ret;
 
+	if (unlikely(waits(vq)))
+		return 0;
 	*chain = (struct vh_chain) { .iov = vq->iov + first };
 	ret = INDIRECT_CALL_2(vq->ring->pop, vh_split_pop, vh_packed_pop, vq, chain);
-	if (ret > 0)
+	if (ret > 0) {
 		vq->stats.chains++;
+		vq->miss.count = 0;
+	}
 	return ret;
 }
 
@@ -126,13 +143,16 @@ int vh_ring_kick_off(struct vh_vq *vq)
 
 int vh_ring_kick_on(struct vh_vq *vq)
 {
+	int ret;
+
 	vq->kick_off = false;
-	return vq->ring->kick_on(vq);
+	ret = vq->ring->kick_on(vq);
+	return ret > 0 && waits(vq) ? 0 : ret;
 }
 
 int vh_ring_more(struct vh_vq *vq)
 {
-	return vq->ring->more(vq);
+	return waits(vq) ? 0 : vq->ring->more(vq);
 }
 
 bool vh_ring_may_spin(struct vh_vq *vq)
@@ -181,9 +201,28 @@ static int alloc_iov(struct vh_vq *vq)
 	return 0;
 }
 
+bool vh_ring_log(struct vh_vq *vq, const void __user *at, size_t len)
+{
+	if (likely(!vq->log_used || !vh_vq_has(vq, VHOST_F_LOG_ALL)))
+		return true;
+	return !vh_log_hva(vq, (unsigned long)at, len);
+}
+
 static const struct vh_ring_ops *layout(const struct vh_vq *vq)
 {
 	return vh_vq_has(vq, VIRTIO_F_RING_PACKED) ? &vh_packed_ring : &vh_split_ring;
+}
+
+/* Where the ring is known now; the first time it is looked at. */
+static int map_done(struct vh_vq *vq)
+{
+	int ret = vq->fresh ? vq->ring->start(vq) : 0;
+
+	if (ret)
+		return ret;
+	vq->fresh = false;
+	vq->mapped = true;
+	return 0;
 }
 
 int vh_ring_start(struct vh_vq *vq)
@@ -199,7 +238,55 @@ int vh_ring_start(struct vh_vq *vq)
 	vq->unsignalled = 0;
 	vq->signalled_valid = false;
 	vq->kick_off = false;
-	return vq->ring->start(vq);
+	vq->fresh = true;
+	if (vh_vq_has(vq, VIRTIO_F_ACCESS_PLATFORM))
+		return 0;
+	vq->desc = (void __user *)vq->desc_addr;
+	vq->avail = (void __user *)vq->avail_addr;
+	vq->used = (void __user *)vq->used_addr;
+	return map_done(vq);
+}
+
+/* One part of the ring, which must lie in one piece of the owner's memory. 0, or why not. */
+static int map_area(struct vh_vq *vq, u64 iova, u32 len, u8 perm, void __user **to)
+{
+	struct iovec iov;
+	int ret = vh_iotlb_map(vq, iova, len, perm, &iov, 0, 1, false);
+
+	if (ret < 0)
+		return ret;
+	*to = iov.iov_base;
+	return 0;
+}
+
+static int map_areas(struct vh_vq *vq)
+{
+	void __user *desc, *avail, *used;
+	u32 n_desc, n_avail, n_used;
+	int ret;
+
+	vq->ring->areas(vq, &n_desc, &n_avail, &n_used);
+	ret = map_area(vq, vq->desc_addr, n_desc, vq->ring->desc_perm, &desc);
+	ret = ret ?: map_area(vq, vq->avail_addr, n_avail, VHOST_ACCESS_RO, &avail);
+	ret = ret ?: map_area(vq, vq->used_addr, n_used, VHOST_ACCESS_RW, &used);
+	if (ret)
+		return ret;
+	vq->desc = desc;
+	vq->avail = avail;
+	vq->used = used;
+	return map_done(vq);
+}
+
+bool vh_ring_map(struct vh_vq *vq)
+{
+	int ret;
+
+	if (waits(vq))
+		return false;
+	ret = map_areas(vq);
+	if (ret && ret != -EAGAIN)
+		vh_vq_break(vq, ret == -E2BIG ? "a ring in pieces" : "the ring is not mapped");
+	return !ret;
 }
 
 /* One half of the packed ring's position: a slot and its wrap counter. */

@@ -80,7 +80,9 @@ int vh_ring_set_base(struct vh_vq *vq, u32 base);
  * @kick_off: see vh_ring_kick_off()
  * @kick_on: see vh_ring_kick_on()
  * @more: see vh_ring_more()
- * @start: checks the addresses and the position
+ * @start: checks the addresses and the position, and finds out the rest of it
+ * @areas: bytes of what the driver, and then of what the device is told the address of
+ * @desc_perm: what is done to the first of them
  */
 struct vh_ring_ops {
 	int (*pop)(struct vh_vq *vq, struct vh_chain *chain);
@@ -91,6 +93,8 @@ struct vh_ring_ops {
 	int (*kick_on)(struct vh_vq *vq);
 	int (*more)(struct vh_vq *vq);
 	int (*start)(struct vh_vq *vq);
+	void (*areas)(const struct vh_vq *vq, u32 *desc, u32 *avail, u32 *used);
+	u8 desc_perm;
 };
 
 extern const struct vh_ring_ops vh_split_ring;
@@ -103,8 +107,17 @@ int vh_packed_pop(struct vh_vq *vq, struct vh_chain *chain);
 /* For the layouts: appends a buffer. @write: the device writes it. 0, or why not. */
 const char *vh_chain_add(struct vh_vq *vq, struct vh_chain *chain, u64 gpa, u32 len, bool write);
 
-/* For the layouts: the queue stops because the ring is not mapped, or for another reason. */
+/* A reason that is none: the chain is not taken now, because a translation is missing. */
+extern const char *const vh_missing;
+
+/*
+ * For the layouts: the queue stops because the ring is not mapped, or for another reason. 0 if
+ * the reason is vh_missing, when the queue only waits.
+ */
 int vh_ring_fault(struct vh_vq *vq);
 int vh_ring_violation(struct vh_vq *vq, const char *why);
+
+/* For the layouts: notes a write to the ring, by the owner's address. False: it cannot be. */
+bool vh_ring_log(struct vh_vq *vq, const void __user *at, size_t len);
 
 #endif /* VELLUM_VHOST_RING_H */

@@ -153,6 +153,7 @@ int vh_split_pop(struct vh_vq *vq, struct vh_chain *chain)
 		return 1;
 	/* Not taken: a driver that is mended finds it where it was. */
 	vq->last_avail--;
+	vq->heads_n = 0;
 	return vh_ring_violation(vq, why);
 }
 
@@ -184,6 +185,9 @@ static bool log_used(struct vh_vq *vq, size_t offset, size_t len)
 {
 	if (likely(!vq->log_used || !vh_vq_has(vq, VHOST_F_LOG_ALL)))
 		return true;
+	/* The log has no addresses of the guest's IOMMU. */
+	if (vh_vq_has(vq, VIRTIO_F_ACCESS_PLATFORM))
+		return vh_ring_log(vq, (void __user *)vq->used + offset, len);
 	return !vh_log_gpa(vq, vq->log_addr + offset, len);
 }
 
@@ -282,15 +286,22 @@ static int split_more(struct vh_vq *vq)
 	return ready < 0 ? ready : ready > 0;
 }
 
+static void split_areas(const struct vh_vq *vq, u32 *desc, u32 *avail, u32 *used)
+{
+	*desc = vq->num * sizeof(*vq->desc);
+	*avail = struct_size(vq->avail, ring, vq->num) + sizeof(__le16);
+	*used = struct_size(vq->used, ring, vq->num) + sizeof(__le16);
+}
+
 static int split_start(struct vh_vq *vq)
 {
-	size_t avail = struct_size(vq->avail, ring, vq->num) + sizeof(__le16);
-	size_t used = struct_size(vq->used, ring, vq->num) + sizeof(__le16);
+	u32 desc, avail, used;
 	__le16 idx;
 
 	if (!is_power_of_2(vq->num))
 		return -EINVAL;
-	if (!vh_user_range((unsigned long)vq->desc, vq->num * sizeof(*vq->desc)) ||
+	split_areas(vq, &desc, &avail, &used);
+	if (!vh_user_range((unsigned long)vq->desc, desc) ||
 	    !vh_user_range((unsigned long)vq->avail, avail) ||
 	    !vh_user_range((unsigned long)vq->used, used) || get_user(idx, &vq->used->idx))
 		return -EFAULT;
@@ -308,4 +319,6 @@ const struct vh_ring_ops vh_split_ring = {
 	.kick_on = split_kick_on,
 	.more = split_more,
 	.start = split_start,
+	.areas = split_areas,
+	.desc_perm = VHOST_ACCESS_RO,
 };

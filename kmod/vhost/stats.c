@@ -13,9 +13,9 @@ static void show_queue(struct seq_file *m, const struct vh_vq *vq)
 {
 	const struct vh_vq_stats *s = &vq->stats;
 
-	seq_printf(m, "%u %s %llu %llu %llu %llu %llu %llu %llu\n", vq->index,
+	seq_printf(m, "%u %s %llu %llu %llu %llu %llu %llu %llu %llu\n", vq->index,
 		   vq->broken ? "broken" : vq->running ? "running" : "stopped", s->kicks,
-		   s->chains, s->bytes, s->batches, s->calls, s->breaks, s->errors);
+		   s->chains, s->bytes, s->batches, s->calls, s->breaks, s->errors, s->misses);
 }
 
 static int queues_show(struct seq_file *m, void *unused)
@@ -23,7 +23,7 @@ static int queues_show(struct seq_file *m, void *unused)
 	struct vh_dev *dev = m->private;
 	unsigned int i;
 
-	seq_puts(m, "queue state kicks chains bytes batches calls breaks errors\n");
+	seq_puts(m, "queue state kicks chains bytes batches calls breaks errors misses\n");
 	for (i = 0; i < dev->nvqs; i++)
 		show_queue(m, dev->vqs[i]);
 	return 0;

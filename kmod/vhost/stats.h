@@ -16,6 +16,7 @@ struct vh_dev;
  * @calls: signals of the call eventfd
  * @breaks: protocol violations
  * @errors: requests or packets that the backend refused
+ * @misses: translations that were missing
  */
 struct vh_vq_stats {
 	u64 kicks;
@@ -25,6 +26,7 @@ struct vh_vq_stats {
 	u64 calls;
 	u64 breaks;
 	u64 errors;
+	u64 misses;
 };
 
 void vh_stats_init(void);

@@ -99,6 +99,8 @@ void vh_vq_stop(struct vh_vq *vq)
 {
 	lockdep_assert_held(&vq->lock);
 	vq->running = false;
+	vq->mapped = false;
+	vh_iotlb_forget_miss(vq);
 	vh_poll_stop(&vq->kick);
 }
 
@@ -183,9 +185,9 @@ static long check_addr(const struct vhost_vring_addr *a)
 
 static void apply_addr(struct vh_vq *vq, const struct vhost_vring_addr *a)
 {
-	vq->desc = (void __user *)(unsigned long)a->desc_user_addr;
-	vq->avail = (void __user *)(unsigned long)a->avail_user_addr;
-	vq->used = (void __user *)(unsigned long)a->used_user_addr;
+	vq->desc_addr = a->desc_user_addr;
+	vq->avail_addr = a->avail_user_addr;
+	vq->used_addr = a->used_user_addr;
 	vq->log_used = a->flags & BIT(VHOST_VRING_F_LOG);
 	vq->log_addr = a->log_guest_addr;
 	vq->has_addr = true;
@@ -193,9 +195,8 @@ static void apply_addr(struct vh_vq *vq, const struct vhost_vring_addr *a)
 
 static bool same_addr(const struct vh_vq *vq, const struct vhost_vring_addr *a)
 {
-	return vq->has_addr && (unsigned long)vq->desc == a->desc_user_addr &&
-	       (unsigned long)vq->avail == a->avail_user_addr &&
-	       (unsigned long)vq->used == a->used_user_addr;
+	return vq->has_addr && vq->desc_addr == a->desc_user_addr &&
+	       vq->avail_addr == a->avail_user_addr && vq->used_addr == a->used_user_addr;
 }
 
 /* A running ring stays where it is; only the logging of its used ring may change. */

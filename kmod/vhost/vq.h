@@ -9,6 +9,7 @@
 #include <linux/uio.h>
 #include <linux/vhost_types.h>
 
+#include "iotlb.h"
 #include "layout.h"
 #include "poll.h"
 #include "stats.h"
@@ -55,6 +56,12 @@ struct vh_worker;
  * @busy_us: how long the worker looks for more before it sleeps
  * @wanted: somebody waits for @lock: no busy waiting under it
  * @given: chains given back since the device was opened
+ * @desc_addr: where the ring is, as user space said: addresses of its own, or with
+ *	VIRTIO_F_ACCESS_PLATFORM of the guest's IOMMU
+ * @desc: the same in the owner's memory, if @mapped
+ * @mapped: the addresses are known
+ * @fresh: the ring was not looked at since the queue was started
+ * @miss: vh_iotlb.lock
  */
 struct vh_vq {
 	struct vh_dev *dev;
@@ -68,6 +75,11 @@ struct vh_vq {
 	bool broken;
 	bool log_used;
 	bool wanted;
+	bool mapped;
+	bool fresh;
+	u64 desc_addr;
+	u64 avail_addr;
+	u64 used_addr;
 	u64 log_addr;
 	u64 features;
 	const struct vh_mem *mem;
@@ -84,6 +96,7 @@ struct vh_vq {
 		struct vh_packed_event __user *device_event;
 	};
 
+	struct vh_miss miss;
 	const struct vh_ring_ops *ring;
 	u16 last_avail;
 	u16 last_used;
@@ -127,10 +140,14 @@ void vh_vq_reset(struct vh_vq *vq);
 void vh_vq_lock(struct vh_vq *vq);
 void vh_vq_unlock(struct vh_vq *vq);
 
+/* Finds out where the ring is. False: not now, or the queue is broken. Worker only. */
+bool vh_ring_map(struct vh_vq *vq);
+
 /* Whether the worker may take buffers from it. */
-static inline bool vh_vq_active(const struct vh_vq *vq)
+static inline bool vh_vq_active(struct vh_vq *vq)
 {
-	return vq->running && !vq->paused && !vq->broken;
+	return vq->running && !vq->paused && !vq->broken &&
+	       (likely(vq->mapped) || vh_ring_map(vq));
 }
 
 static inline bool vh_vq_has(const struct vh_vq *vq, unsigned int bit)
