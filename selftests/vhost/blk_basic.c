@@ -36,6 +36,7 @@ static int open_file(void)
 FIXTURE(blk) {
 	struct tblk b;
 	int disk;
+	struct tiommu iommu;
 };
 
 FIXTURE_VARIANT(blk) {
@@ -49,6 +50,8 @@ FIXTURE_VARIANT_ADD(blk, ram_disk_packed) { open_ram_disk, PACKED };
 FIXTURE_VARIANT_ADD(blk, ram_disk_packed_event_idx) { open_ram_disk, PACKED | EVENT_IDX };
 FIXTURE_VARIANT_ADD(blk, file) { open_file, 0 };
 FIXTURE_VARIANT_ADD(blk, file_packed) { open_file, PACKED };
+FIXTURE_VARIANT_ADD(blk, ram_disk_iommu) { open_ram_disk, PLATFORM };
+FIXTURE_VARIANT_ADD(blk, ram_disk_packed_iommu) { open_ram_disk, PACKED | PLATFORM | EVENT_IDX };
 
 FIXTURE_SETUP(blk)
 {
@@ -62,10 +65,13 @@ FIXTURE_SETUP(blk)
 	ASSERT_EQ(0, dev_ioctl(self->b.fd, VHOST_GET_FEATURES, &offered));
 	features |= offered & (BIT64(VIRTIO_BLK_F_DISCARD) | BIT64(VIRTIO_BLK_F_WRITE_ZEROES));
 	ASSERT_EQ(0, tblk_start(&self->b, features));
+	if (features & PLATFORM)
+		tiommu_start(&self->iommu, self->b.fd, &self->b.mem);
 }
 
 FIXTURE_TEARDOWN(blk)
 {
+	tiommu_stop(&self->iommu);
 	if (self->disk < 0)
 		return;
 	tblk_close(&self->b);

@@ -282,4 +282,37 @@ TEST_F(null, memory_replaced_with_requests_in_flight)
 	tblk_close(&self->b);
 }
 
+/* What is not valid any more is not used any more when the message is written. */
+TEST_F(null, invalidated_with_requests_in_flight)
+{
+	struct vhost_vring_state s = { .index = 0 };
+	unsigned int i, tries;
+	uint32_t begin;
+
+	if (!make(slow))
+		SKIP(return, "no null_blk in this kernel");
+	self->disk = open_disk();
+	ASSERT_LE(0, self->disk);
+	for (i = 0; i < 4; i++) {
+		start_slow(&self->b, self->disk, PLATFORM | (i % 2 ? PACKED : 0));
+		begin = i % 2 ? WRAP : 0;
+		ASSERT_EQ(0, dev_iotlb(self->b.fd, VHOST_IOTLB_UPDATE, (uintptr_t)self->b.mem.base,
+				       self->b.mem.size, self->b.mem.base, VHOST_ACCESS_RW));
+		ASSERT_EQ(0, dev_iotlb(self->b.fd, VHOST_IOTLB_UPDATE, RING_GPA_BASE,
+				       self->b.mem.size, self->b.mem.base, VHOST_ACCESS_RW));
+		/* Until some are taken. */
+		for (tries = 0; tries < SOON; tries++) {
+			ASSERT_EQ(0, dev_ioctl(self->b.fd, VHOST_GET_VRING_BASE, &s));
+			if ((uint16_t)s.num != begin)
+				break;
+			usleep(1000);
+		}
+		ASSERT_NE(begin, (uint16_t)s.num);
+		ASSERT_EQ(0, dev_iotlb(self->b.fd, VHOST_IOTLB_INVALIDATE, 0, 0, NULL, 0));
+		ASSERT_EQ(0, dev_ioctl(self->b.fd, VHOST_GET_VRING_BASE, &s));
+		EXPECT_TRUE(tring_idle_at(&self->b.rings[0], s.num));
+		tblk_close(&self->b);
+	}
+}
+
 TEST_HARNESS_MAIN

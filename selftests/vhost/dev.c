@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -75,6 +76,63 @@ int dev_ring(int fd, unsigned int index, const struct tring *r)
 	ret = ret ?: dev_pair(fd, VHOST_SET_VRING_KICK, index, r->kick);
 	ret = ret ?: dev_pair(fd, VHOST_SET_VRING_CALL, index, r->call);
 	return ret ?: dev_pair(fd, VHOST_SET_VRING_ERR, index, r->err);
+}
+
+int dev_iotlb(int fd, uint8_t type, uint64_t iova, uint64_t size, const void *to, uint8_t perm)
+{
+	struct vhost_msg_v2 msg = {
+		.type = VHOST_IOTLB_MSG_V2,
+		.iotlb = { .iova = iova, .size = size, .uaddr = (uintptr_t)to, .perm = perm,
+			   .type = type },
+	};
+
+	return write(fd, &msg, sizeof(msg)) == sizeof(msg) ? 0 : -errno;
+}
+
+bool dev_miss(int fd, struct vhost_iotlb_msg *m, int ms)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	struct vhost_msg_v2 msg;
+
+	if (poll(&p, 1, ms) != 1 || read(fd, &msg, sizeof(msg)) != sizeof(msg))
+		return false;
+	*m = msg.iotlb;
+	return m->type == VHOST_IOTLB_MISS;
+}
+
+int dev_answer(int fd, const struct tmem *mem, uint64_t iova)
+{
+	uint64_t page = iova & -VHOST_PAGE_SIZE;
+	uint8_t *to = (uint8_t *)(uintptr_t)page;
+
+	if (iova - RING_GPA_BASE < mem->size)
+		to = mem->base + (page - RING_GPA_BASE);
+	return dev_iotlb(fd, VHOST_IOTLB_UPDATE, page, VHOST_PAGE_SIZE, to, VHOST_ACCESS_RW);
+}
+
+static void *answer_misses(void *arg)
+{
+	struct tiommu *t = arg;
+	struct vhost_iotlb_msg m;
+
+	while (!__atomic_load_n(&t->end, __ATOMIC_ACQUIRE))
+		if (dev_miss(t->fd, &m, 20))
+			dev_answer(t->fd, t->mem, m.iova);
+	return NULL;
+}
+
+void tiommu_start(struct tiommu *t, int fd, const struct tmem *mem)
+{
+	*t = (struct tiommu) { .fd = fd, .mem = mem };
+	t->running = !pthread_create(&t->thread, NULL, answer_misses, t);
+}
+
+void tiommu_stop(struct tiommu *t)
+{
+	__atomic_store_n(&t->end, true, __ATOMIC_RELEASE);
+	if (t->running)
+		pthread_join(t->thread, NULL);
+	t->running = false;
 }
 
 bool put(const char *path, const char *value)

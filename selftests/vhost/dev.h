@@ -3,6 +3,7 @@
 #ifndef VELLUM_TEST_DEV_H
 #define VELLUM_TEST_DEV_H
 
+#include <pthread.h>
 #include <linux/vhost.h>
 #include <linux/vhost_blk.h>
 #include <linux/virtio_blk.h>
@@ -29,6 +30,7 @@ struct vhost_vring_worker {
 
 #define NET_DEVICE	"/dev/vellum-vhost-net"
 
+#define PLATFORM	BIT64(VIRTIO_F_ACCESS_PLATFORM)
 #define PACKED	BIT64(VIRTIO_F_RING_PACKED)
 #define EVENT_IDX	BIT64(VIRTIO_RING_F_EVENT_IDX)
 #define BASE_FEATURES	(BIT64(VIRTIO_F_VERSION_1) | BIT64(VIRTIO_RING_F_INDIRECT_DESC))
@@ -47,6 +49,28 @@ int dev_ring(int fd, unsigned int index, const struct tring *r);
 int dev_pair(int fd, unsigned long ioctl, unsigned int index, unsigned int num);
 /* Any ioctl. Its value, or -errno. */
 int dev_ioctl(int fd, unsigned long ioctl, void *arg);
+
+/* Writes a message about translations. 0 or -errno. */
+int dev_iotlb(int fd, uint8_t type, uint64_t iova, uint64_t size, const void *to, uint8_t perm);
+/* Waits up to @ms for a miss. True: there is one. */
+bool dev_miss(int fd, struct vhost_iotlb_msg *m, int ms);
+/* A translation of the page at @iova as the guest's memory is, or of an address of the process. */
+int dev_answer(int fd, const struct tmem *mem, uint64_t iova);
+
+/**
+ * struct tiommu - answers misses page by page, in a thread
+ */
+struct tiommu {
+	pthread_t thread;
+	int fd;
+	const struct tmem *mem;
+	bool running;
+	bool end;
+};
+
+void tiommu_start(struct tiommu *t, int fd, const struct tmem *mem);
+/* Harmless if it was not started. */
+void tiommu_stop(struct tiommu *t);
 
 /* Writes a string to a file of sysfs or configfs. */
 bool put(const char *path, const char *value);

@@ -39,6 +39,7 @@ FIXTURE(net) {
 	int host;	/* the other side: a packet socket on the tap, or the tap itself */
 	struct tmem mem;
 	struct tring r[2];
+	struct tiommu iommu;
 };
 
 FIXTURE_VARIANT(net) {
@@ -55,6 +56,8 @@ FIXTURE_VARIANT_ADD(net, packet) { false, MERGED | OUR_HEADER };
 FIXTURE_VARIANT_ADD(net, tap_packed) { true, MERGED | PACKED };
 FIXTURE_VARIANT_ADD(net, tap_packed_event_idx) { true, MERGED | PACKED | EVENT_IDX };
 FIXTURE_VARIANT_ADD(net, tap_packed_not_merged) { true, PACKED };
+FIXTURE_VARIANT_ADD(net, tap_iommu) { true, MERGED | PLATFORM | EVENT_IDX };
+FIXTURE_VARIANT_ADD(net, tap_packed_iommu) { true, MERGED | PACKED | PLATFORM };
 FIXTURE_VARIANT_ADD(net, packet_packed) { false, MERGED | OUR_HEADER | PACKED };
 
 static int open_tap(const char *name, bool vnet_hdr)
@@ -138,10 +141,13 @@ FIXTURE_SETUP(net)
 		ASSERT_EQ(0, dev_ring(self->fd, i, &self->r[i]));
 		ASSERT_EQ(0, set_backend(self->fd, i, self->backend));
 	}
+	if (features & PLATFORM)
+		tiommu_start(&self->iommu, self->fd, &self->mem);
 }
 
 FIXTURE_TEARDOWN(net)
 {
+	tiommu_stop(&self->iommu);
 	close(self->fd);
 	close(self->macvtap);
 	close(self->tap);
