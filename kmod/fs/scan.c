@@ -157,7 +157,11 @@ static void back_off(struct vl_leaf *leaf, unsigned int slot)
 	leaf->round[slot] = rounds;
 }
 
-/* Looks at the pages of a leaf whose turn it is; returns how many. */
+/*
+ * Looks at the pages of a leaf whose turn it is; returns how many, and for a file
+ * that is busy the most it can be: so we rest soon, and keep nobody from a long
+ * clone by trying each of its leaves.
+ */
 static unsigned int scan_leaf(struct vl_leaf *leaf)
 {
 	struct vl_inode *vi = leaf->vi;
@@ -166,8 +170,10 @@ static unsigned int scan_leaf(struct vl_leaf *leaf)
 
 	lockdep_assert_held(&vl_scan_mutex);
 	/* Who has the lock may wait for memory, and who frees some for our mutex: only try. */
-	if (!pages || !down_write_trylock(&vi->vfs.i_mapping->invalidate_lock))
+	if (!pages)
 		return 0;
+	if (!down_write_trylock(&vi->vfs.i_mapping->invalidate_lock))
+		return VL_LEAF_PAGES;
 	if (vi->merge == VELLUMFS_MERGE_OFF) {
 		filemap_invalidate_unlock(vi->vfs.i_mapping);
 		return 0;
