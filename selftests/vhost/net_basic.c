@@ -78,8 +78,8 @@ static int open_macvtap(void)
 	char path[40];
 	int fd, size = HDR;
 
-	if (system("modprobe macvtap; ip link add link vt0 name vt1 type macvtap &&"
-		   "ip link set vt1 up"))
+	if (system("modprobe macvtap; ip link add link vt0 name vt1 type macvtap") ||
+	    system("ip link set vt1 up"))
 		return -1;
 	snprintf(path, sizeof(path), "/dev/tap%u", if_nametoindex("vt1"));
 	fd = open(path, O_RDWR | O_NONBLOCK);
