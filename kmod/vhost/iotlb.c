@@ -295,10 +295,12 @@ static void put_back(struct vh_vq *vq, const struct vhost_iotlb_msg *m)
 ssize_t vh_iotlb_read_iter(struct kiocb *iocb, struct iov_iter *to)
 {
 	struct vh_dev *dev = iocb->ki_filp->private_data;
-	struct vhost_msg_v2 msg = {};
+	struct vhost_msg_v2 msg;
 	struct vh_vq *vq;
 	int ret;
 
+	/* The whole of it, with what lies between and behind its members. */
+	memset(&msg, 0, sizeof(msg));
 	if (iov_iter_count(to) < sizeof(msg))
 		return -EINVAL;
 	/* Whose addresses they are. */
