@@ -20,7 +20,8 @@
 
 static u64 features(struct vh_dev *dev)
 {
-	return VH_FEATURES | BIT_ULL(VIRTIO_NET_F_MRG_RXBUF) | BIT_ULL(VHOST_NET_F_VIRTIO_NET_HDR);
+	return VH_FEATURES | BIT_ULL(VIRTIO_F_IN_ORDER) | BIT_ULL(VIRTIO_NET_F_MRG_RXBUF) |
+	       BIT_ULL(VHOST_NET_F_VIRTIO_NET_HDR);
 }
 
 /* The header has a count of buffers in modern devices and where buffers are merged. */

@@ -85,10 +85,29 @@ void vh_ring_unpop(struct vh_vq *vq, unsigned int n, unsigned int slots)
 	vq->stats.chains -= n;
 }
 
+/*
+ * Where the driver knows that chains are used in order, one entry with the last one's id
+ * stands for all before it that were used whole. Of a chain that something was written to
+ * that is not known.
+ */
+static bool join_last(struct vh_vq *vq, u16 id, u16 slots, u32 len)
+{
+	unsigned int last = vq->used_n - 1;
+
+	if (len || !vq->used_n || vq->used_batch[last].len ||
+	    vq->used_slots[last] + slots > VH_BATCH)
+		return false;
+	vq->used_batch[last].id = cpu_to_le32(id);
+	vq->used_slots[last] += slots;
+	return true;
+}
+
 int vh_ring_push(struct vh_vq *vq, u16 id, u16 slots, u32 len)
 {
 	int ret;
 
+	if (vh_vq_has(vq, VIRTIO_F_IN_ORDER) && join_last(vq, id, slots, len))
+		return 0;
 	if (vq->used_n == VH_BATCH) {
 		ret = vh_ring_flush(vq);
 		if (ret)

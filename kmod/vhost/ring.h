@@ -14,7 +14,7 @@
 /**
  * struct vh_chain - buffers that belong together
  * @id: what the used ring calls it
- * @slots: ring entries it takes (packed ring)
+ * @slots: entries of the available ring, of which there is one, or slots of a packed ring
  * @nout: entries of @iov that the device reads, first in @iov
  * @nin: entries of @iov that the device writes, behind them
  * @out_len: bytes of the former

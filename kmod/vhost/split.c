@@ -146,6 +146,7 @@ int vh_split_pop(struct vh_vq *vq, struct vh_chain *chain)
 			return ret;
 	}
 	chain->id = le16_to_cpu(vq->heads[vq->heads_at++]);
+	chain->slots = 1;
 	vq->heads_n--;
 	vq->last_avail++;
 	why = add_chain(vq, chain);
@@ -162,16 +163,23 @@ static void split_unpop(struct vh_vq *vq, unsigned int n, unsigned int slots)
 	vq->last_avail -= n;
 }
 
-static bool write_used(struct vh_vq *vq, u16 at, unsigned int n, const struct vh_used_elem *from)
+/*
+ * Writes what was used, without the entries that the driver counts for itself, and finds
+ * the index behind it.
+ */
+static bool write_used(struct vh_vq *vq, u16 *at)
 {
-	struct vh_used_elem __user *to = &vq->used->ring[at & (vq->num - 1)];
+	const struct vh_used_elem *from = vq->used_batch;
+	struct vh_used_elem __user *to;
 	unsigned int i;
 
-	if (unlikely(!user_access_begin(to, n * sizeof(*to))))
+	if (unlikely(!user_access_begin(vq->used->ring, vq->num * sizeof(*to))))
 		return false;
-	for (i = 0; i < n; i++) {
-		unsafe_put_user(from[i].id, &to[i].id, fault);
-		unsafe_put_user(from[i].len, &to[i].len, fault);
+	for (i = 0; i < vq->used_n; i++, from++) {
+		to = &vq->used->ring[*at & (vq->num - 1)];
+		unsafe_put_user(from->id, &to->id, fault);
+		unsafe_put_user(from->len, &to->len, fault);
+		*at += vq->used_slots[i];
 	}
 	user_access_end();
 	return true;
@@ -191,32 +199,37 @@ static bool log_used(struct vh_vq *vq, size_t offset, size_t len)
 	return !vh_log_gpa(vq, vq->log_addr + offset, len);
 }
 
-static bool log_elems(struct vh_vq *vq, u16 at, unsigned int n)
+/* After it was written, so that nobody takes a page for clean that is to be written yet. */
+static bool log_batch(struct vh_vq *vq)
 {
-	return log_used(vq, offsetof(struct vh_used, ring[at & (vq->num - 1)]),
-			n * sizeof(struct vh_used_elem));
+	u16 at = vq->last_used;
+	unsigned int i;
+
+	for (i = 0; i < vq->used_n; i++) {
+		if (!log_used(vq, offsetof(struct vh_used, ring[at & (vq->num - 1)]),
+			      sizeof(struct vh_used_elem)))
+			return false;
+		at += vq->used_slots[i];
+	}
+	return log_used(vq, offsetof(struct vh_used, idx), sizeof(vq->used->idx));
 }
 
 static int split_flush(struct vh_vq *vq)
 {
-	unsigned int n = vq->used_n, first = until_wrap(vq, vq->last_used, n);
 	u16 at = vq->last_used;
+	bool logged;
 
-	if (unlikely(!write_used(vq, at, first, vq->used_batch)))
+	if (unlikely(!write_used(vq, &at)))
 		return vh_ring_fault(vq);
-	if (first < n && unlikely(!write_used(vq, 0, n - first, vq->used_batch + first)))
-		return vh_ring_fault(vq);
-	vq->used_n = 0;
-	vq->last_used += n;
-	vq->unsignalled += n;
 	/* The elements, and the data they are about, before the index. */
 	smp_wmb();
-	if (unlikely(put_user(cpu_to_le16(vq->last_used), &vq->used->idx)))
+	if (unlikely(put_user(cpu_to_le16(at), &vq->used->idx)))
 		return vh_ring_fault(vq);
-	if (unlikely(!log_elems(vq, at, first) || (first < n && !log_elems(vq, 0, n - first)) ||
-		     !log_used(vq, offsetof(struct vh_used, idx), sizeof(vq->used->idx))))
-		return vh_ring_violation(vq, "the log is not mapped");
-	return 0;
+	logged = log_batch(vq);
+	vq->unsignalled += (u16)(at - vq->last_used);
+	vq->last_used = at;
+	vq->used_n = 0;
+	return likely(logged) ? 0 : vh_ring_violation(vq, "the log is not mapped");
 }
 
 static int split_wants_call(struct vh_vq *vq)

@@ -49,7 +49,7 @@ struct vh_worker;
  * @heads: split: what was read ahead of the available ring, from @last_avail on
  * @descs: packed: the same of the descriptor ring
  * @used_batch: what is to be written to the used ring, from @last_used on
- * @used_slots: packed: how many slots each of them takes
+ * @used_slots: by how many entries or slots each of them moves on
  * @iov: of the chain that was popped last
  * @pending: VH_* events not handled yet; atomic
  * @worker: RCU; changed under vh_dev.lock

@@ -58,6 +58,8 @@ FIXTURE_VARIANT_ADD(net, tap_packed_event_idx) { true, MERGED | PACKED | EVENT_I
 FIXTURE_VARIANT_ADD(net, tap_packed_not_merged) { true, PACKED };
 FIXTURE_VARIANT_ADD(net, tap_iommu) { true, MERGED | PLATFORM | EVENT_IDX };
 FIXTURE_VARIANT_ADD(net, tap_packed_iommu) { true, MERGED | PACKED | PLATFORM };
+FIXTURE_VARIANT_ADD(net, tap_in_order) { true, MERGED | IN_ORDER | EVENT_IDX };
+FIXTURE_VARIANT_ADD(net, tap_packed_in_order) { true, MERGED | PACKED | IN_ORDER };
 FIXTURE_VARIANT_ADD(net, packet_packed) { false, MERGED | OUR_HEADER | PACKED };
 
 static int open_tap(const char *name, bool vnet_hdr)
@@ -138,6 +140,7 @@ FIXTURE_SETUP(net)
 	for (i = 0; i < 2; i++) {
 		tring_init(&self->r[i], &self->mem, NUM);
 		tring_restart(&self->r[i], features & PACKED, 0);
+		self->r[i].in_order = features & IN_ORDER;
 		ASSERT_EQ(0, dev_ring(self->fd, i, &self->r[i]));
 		ASSERT_EQ(0, set_backend(self->fd, i, self->backend));
 	}
@@ -247,6 +250,28 @@ TEST_F(net, transmit_by_the_batch)
 	}
 	EXPECT_EQ(NUM, counter("net", TX, "chains"));
 	EXPECT_GE(NUM, counter("net", TX, "batches"));
+}
+
+/* Of frames sent together the ring names the last alone, at the place of the first. */
+TEST_F(net, used_in_order)
+{
+	const struct vring_packed_desc *packed = (void *)self->r[TX].vr.desc;
+	struct vring_used_elem used;
+	uint8_t p[2048];
+	unsigned int i;
+
+	if (!(variant->features & IN_ORDER))
+		SKIP(return, "for devices that use in order");
+	for (i = 0; i < NUM; i++)
+		send_frame(&self->mem, &self->r[TX], 100 + i, i);
+	tring_kick(&self->r[TX]);
+	for (i = 0; i < NUM; i++) {
+		ASSERT_TRUE(tring_used(&self->r[TX], &used, SOON));
+		ASSERT_EQ(100 + i, host_receive(self->host, p, sizeof(p), SOON));
+	}
+	EXPECT_EQ(NUM - 1, variant->features & PACKED ? packed[0].id :
+							self->r[TX].vr.used->ring[0].id);
+	EXPECT_EQ(1, counter("net", TX, "batches"));
 }
 
 /* A frame in pieces, the header cut anywhere. */

@@ -91,6 +91,9 @@ void tring_restart(struct tring *r, bool packed, uint32_t place)
 	memset(r->vr.avail, 0, sizeof(*r->vr.avail) + (r->num + 1) * sizeof(uint16_t));
 	memset(r->vr.used, 0, sizeof(*r->vr.used));
 	r->packed = packed;
+	r->order_at = 0;
+	r->order_n = 0;
+	r->whole = 0;
 	r->free = packed ? place % (2 * r->num) : 0;
 	r->seen = packed ? r->free : (uint16_t)place;
 	if (!packed) {
@@ -193,7 +196,8 @@ void tring_table(const struct tring *r, void *table, const struct tbuf *bufs, un
 			bufs[i].gpa, bufs[i].len, flags_of(&bufs[i], i + 1 < n), i + 1,
 		};
 		p = (struct vring_packed_desc) {
-			.addr = bufs[i].gpa, .len = bufs[i].len, .flags = flags_of(&bufs[i], false),
+			.addr = bufs[i].gpa, .len = bufs[i].len,
+			.flags = flags_of(&bufs[i], false),
 		};
 		memcpy(table + i * sizeof(s), r->packed ? (void *)&p : (void *)&s, sizeof(s));
 	}
@@ -218,12 +222,13 @@ uint16_t tring_indirect(struct tring *r, const struct tbuf *bufs, unsigned int n
 
 void tring_avail(struct tring *r, uint16_t head)
 {
-	uint16_t idx = r->vr.avail->idx, *flags;
+	uint16_t idx = r->vr.avail->idx, *flags, plain;
 
+	r->order[r->order_n++ % TRING_MAX] = head;
 	if (r->packed) {
 		flags = tring_flags(r, head);
-		__atomic_store_n(flags, (*flags & ~(DESC_AVAIL | DESC_USED)) | avail_flags(r, r->pos[head]),
-				 __ATOMIC_RELEASE);
+		plain = *flags & ~(DESC_AVAIL | DESC_USED);
+		__atomic_store_n(flags, plain | avail_flags(r, r->pos[head]), __ATOMIC_RELEASE);
 		return;
 	}
 	r->vr.avail->ring[idx % r->num] = head;
@@ -257,12 +262,51 @@ static bool is_used(const struct tring *r)
 	return r->seen != r->free && (flags & (DESC_AVAIL | DESC_USED)) == used_flags(r, r->seen);
 }
 
+/* Chains, in order, up to the one that is named; 0: it is none of those that wait. */
+static unsigned int chains_to(const struct tring *r, uint32_t id)
+{
+	unsigned int i;
+
+	for (i = r->order_at; i != r->order_n; i++)
+		if (r->order[i % TRING_MAX] == id)
+			return i + 1 - r->order_at;
+	return 0;
+}
+
+/* The next of a batch of which only the last is in the ring. */
+static bool used_in_order(struct tring *r, struct vring_used_elem *elem, int ms)
+{
+	uint32_t seen = r->seen;
+	unsigned int i, head;
+
+	if (!r->whole) {
+		r->in_order = false;
+		i = tring_used(r, elem, ms);
+		r->in_order = true;
+		r->whole = i ? chains_to(r, elem->id) : 0;
+		r->last_len = elem->len;
+		if (!r->whole)
+			return i;
+		for (i = 0; i < r->whole; i++) {
+			head = r->order[(r->order_at + i) % TRING_MAX];
+			seen += r->packed ? r->slots[head] : 1;
+		}
+		r->seen = seen;
+	}
+	*elem = (struct vring_used_elem) {
+		r->order[r->order_at++ % TRING_MAX], --r->whole ? 0 : r->last_len,
+	};
+	return true;
+}
+
 /* Does not rely on the call eventfd: that calls come is for tests of calls. */
 bool tring_used(struct tring *r, struct vring_used_elem *elem, int ms)
 {
 	const struct vring_packed_desc *d;
 	long end = now_ms() + ms;
 
+	if (r->in_order)
+		return used_in_order(r, elem, ms);
 	while (!is_used(r)) {
 		if (now_ms() >= end)
 			return false;

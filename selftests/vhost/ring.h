@@ -58,6 +58,9 @@ struct tbuf {
  * @seen: the used entry (packed: descriptor) that tring_used() looks at next, counted likewise
  * @pos: packed: for the first descriptor of a chain, its number
  * @slots: packed: and how many descriptors the chain has
+ * @in_order: one used entry stands for all chains up to the one it names
+ * @order: the chains that were made available, from @order_at to @order_n not used yet; of
+ *	them @whole were used by the entry that was read last, whose length is @last_len
  */
 struct tring {
 	struct tmem *mem;
@@ -68,6 +71,12 @@ struct tring {
 	uint32_t seen;
 	uint32_t pos[TRING_MAX];
 	uint16_t slots[TRING_MAX];
+	bool in_order;
+	uint16_t order[TRING_MAX];
+	unsigned int order_at;
+	unsigned int order_n;
+	unsigned int whole;
+	uint32_t last_len;
 	int kick;
 	int call;
 	int err;
