@@ -135,10 +135,10 @@ static const char *add_chain(struct vh_vq *vq, struct vh_chain *chain, struct vh
 {
 	const char *why;
 
+	if (unlikely(!room))
+		return "more descriptors than the ring has free";
 	for (;;) {
 		chain->id = le16_to_cpu(d->id);
-		if (unlikely(chain->slots > room))
-			return "more descriptors than the ring has free";
 		if (d->flags & cpu_to_le16(VRING_DESC_F_INDIRECT))
 			return add_indirect(vq, chain, d);
 		why = vh_chain_add(vq, chain, le64_to_cpu(d->addr), le32_to_cpu(d->len),
@@ -147,6 +147,9 @@ static const char *add_chain(struct vh_vq *vq, struct vh_chain *chain, struct vh
 			return why;
 		if (!(d->flags & cpu_to_le16(VRING_DESC_F_NEXT)))
 			return NULL;
+		/* Flags that change meanwhile do not lead once around the ring and on. */
+		if (unlikely(chain->slots == room))
+			return "more descriptors than the ring has free";
 		/* The driver makes the first of a chain available after all others. */
 		if (unlikely(take_desc(vq, chain, d) <= 0))
 			return "a chain that goes on where nothing is available";

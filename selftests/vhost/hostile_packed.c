@@ -62,6 +62,41 @@ TEST_F(packed, chain_without_end)
 	EXPECT_TRUE(tblk_stopped_alone(&self->b));
 }
 
+static void *flip(void *arg)
+{
+	struct tring *r = arg;
+
+	while (!__atomic_load_n(&r->order_n, __ATOMIC_ACQUIRE))
+		*(volatile uint16_t *)tring_flags(r, 0) ^= DESC_AVAIL | DESC_USED;
+	return NULL;
+}
+
+/* Round and round, on a descriptor that is available at every turn: nothing is taken. */
+TEST_F(packed, turns_change_meanwhile)
+{
+	struct vhost_vring_state s = { .index = 0 };
+	struct tring *r = &self->b.rings[0];
+	unsigned int i, tries;
+	pthread_t thread;
+
+	for (i = 0; i < 100; i++) {
+		*tring_flags(r, bytes(&self->b, NUM) + NUM - 1) |= VRING_DESC_F_NEXT;
+		*tring_flags(r, 0) ^= DESC_USED;
+		ASSERT_EQ(0, pthread_create(&thread, NULL, flip, r));
+		/* Not available at the moment: then it was not seen. */
+		for (tries = 0; tries < SOON && !tevent(r->err, 1); tries++)
+			tring_kick(r);
+		EXPECT_GT(SOON, tries);
+		__atomic_store_n(&r->order_n, 1, __ATOMIC_RELEASE);
+		pthread_join(thread, NULL);
+		ASSERT_EQ(0, dev_ioctl(self->b.fd, VHOST_GET_VRING_BASE, &s));
+		ASSERT_EQ(WRAP | WRAP << 16, s.num);
+		ASSERT_EQ(0, tblk_running(&self->b, 0));
+		tring_restart(r, true, 0);
+		ASSERT_EQ(0, tblk_running(&self->b, 1));
+	}
+}
+
 TEST_F(packed, chain_into_nothing)
 {
 	struct tring *r = &self->b.rings[0];
