@@ -31,8 +31,6 @@ FIXTURE_VARIANT(iotlb) {
 };
 
 FIXTURE_VARIANT_ADD(iotlb, split) { 0 };
-FIXTURE_VARIANT_ADD(iotlb, split_event_idx) { EVENT_IDX };
-FIXTURE_VARIANT_ADD(iotlb, packed) { PACKED };
 FIXTURE_VARIANT_ADD(iotlb, packed_event_idx) { PACKED | EVENT_IDX };
 
 FIXTURE_SETUP(iotlb)
