@@ -38,6 +38,12 @@ struct vh_worker;
  * @broken: the driver violated the protocol; nothing is processed until the
  *	queue is started again
  * @log_used: writes to the used ring are logged at @log_addr
+ * @desc_addr: where the ring is, as user space said: addresses of its own, or with
+ *	VIRTIO_F_ACCESS_PLATFORM of the guest's IOMMU
+ * @desc: the same in the owner's memory, if @mapped
+ * @mapped: the addresses are known
+ * @fresh: the ring was not looked at since the queue was started
+ * @miss: vh_iotlb.lock
  * @ring: what knows the ring's layout; set when the queue is started
  * @last_avail: next entry of the available ring to take (packed: next slot)
  * @last_used: next entry of the used ring to write (packed: next slot)
@@ -56,12 +62,6 @@ struct vh_worker;
  * @busy_us: how long the worker looks for more before it sleeps
  * @wanted: somebody waits for @lock: no busy waiting under it
  * @given: chains given back since the device was opened
- * @desc_addr: where the ring is, as user space said: addresses of its own, or with
- *	VIRTIO_F_ACCESS_PLATFORM of the guest's IOMMU
- * @desc: the same in the owner's memory, if @mapped
- * @mapped: the addresses are known
- * @fresh: the ring was not looked at since the queue was started
- * @miss: vh_iotlb.lock
  */
 struct vh_vq {
 	struct vh_dev *dev;
