@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* compat.h's part for who has suspend and shutdown callbacks. Its Kbuild says which form this kernel has. */
+/*
+ * compat.h's part for who has suspend and shutdown callbacks. Its Kbuild says which form this
+ * kernel has.
+ */
 #ifndef VELLUM_COMPAT_SYSCORE_H
 #define VELLUM_COMPAT_SYSCORE_H
 

@@ -83,17 +83,17 @@ static void guest_avx(void)
 #define XSAVE_SSE		2
 static uint64_t xsave_area[XSAVE_AREA_QWORDS] __attribute__((aligned(64)));
 
-static void xsave(void)
+static void save_all(void)
 {
 	asm volatile("xsave %0" : "+m"(xsave_area) : "a"(XSAVE_SSE), "d"(0));
 }
 
-static void xrstor(void)
+static void restore_all(void)
 {
 	asm volatile("xrstor %0" : : "m"(xsave_area), "a"(XSAVE_SSE), "d"(0));
 }
 
-/* As an operating system switches tasks: nothing but XSAVE and XRSTOR touches the registers after an exit. */
+/* As a kernel switches tasks: after an exit only XSAVE and XRSTOR touch the registers. */
 static void guest_switches_tasks(void)
 {
 	uint32_t i;
@@ -103,11 +103,11 @@ static void guest_switches_tasks(void)
 	load_xmm5(0, 0x7777);
 	for (i = 0;; i++) {
 		g_sync(i);		/* a stay in the guest that leaves the FPU alone ends */
-		xsave();
+		save_all();
 		G_ASSERT(xsave_area[XSAVE_BV_QWORD] & XSAVE_SSE);
 		G_ASSERT(xsave_area[XSAVE_XMM5_QWORD] == i);
 		xsave_area[XSAVE_XMM5_QWORD] = i + 1;
-		xrstor();
+		restore_all();
 		g_sync(i);
 	}
 }

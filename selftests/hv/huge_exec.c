@@ -2,8 +2,8 @@
 /*
  * Guards that code in a huge page costs no fault for each of its other pages. Where a CPU can be
  * brought down by code in huge pages (the row vtx-icelake: ITLB multihit, INTEL-SA-00210) they
- * are mapped without the right to execute, and an instruction fetch has only its own page mapped small.
- * The rest must stay mapped, with what is in it, and code must run in any page of it.
+ * are mapped without the right to execute, and a fetch gives that right to its own small page
+ * alone. The rest must stay mapped, with what is in it, and code must run in any page of it.
  */
 #include <sys/mman.h>
 
@@ -14,7 +14,7 @@
 #define HUGE		(PAGES * TVM_PAGE)
 #define GPA		TVM_TEST_GPA
 #define SLOT		TVM_SLOT_TEST
-#define FEW		32		/* faults: of the program's own pages, and of the huge one */
+#define FEW		32		/* faults, those in the program's own pages too */
 #define RET		0xc3
 
 static volatile uint32_t code_page;
