@@ -183,6 +183,13 @@ static inline void hv_inode_touch(struct inode *inode)
 #endif
 }
 
+/* Bios of a CPU's own cache may be put in interrupts since 6.2. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 2, 0)
+#define HV_IOCB_ALLOC_CACHE	IOCB_ALLOC_CACHE
+#else
+#define HV_IOCB_ALLOC_CACHE	0
+#endif
+
 /* mem_cgroup_tryget() is not in 6.1. */
 static inline bool hv_mem_cgroup_tryget(struct mem_cgroup *memcg)
 {

@@ -14,6 +14,7 @@
 #include <linux/pagemap.h>
 #include <linux/uio.h>
 
+#include "compat/compat.h"
 #include "blk.h"
 
 static struct workqueue_struct *slow;
@@ -56,7 +57,7 @@ static void prepare_iocb(struct blk_req *req, bool write, bool direct, loff_t po
 		.ki_filp = disk->file,
 		.ki_pos = pos,
 		.ki_complete = direct ? rw_done : NULL,
-		.ki_flags = (direct ? IOCB_DIRECT | IOCB_ALLOC_CACHE : 0) |
+		.ki_flags = (direct ? IOCB_DIRECT | HV_IOCB_ALLOC_CACHE : 0) |
 			    (write ? IOCB_WRITE : 0) |
 			    (write && !disk->writeback ? IOCB_DSYNC : 0),
 	};
