@@ -106,6 +106,7 @@ int vh_ring_push(struct vh_vq *vq, u16 id, u16 slots, u32 len)
 {
 	int ret;
 
+	vq->given++;
 	if (vh_vq_has(vq, VIRTIO_F_IN_ORDER) && join_last(vq, id, slots, len))
 		return 0;
 	if (vq->used_n == VH_BATCH) {
@@ -113,7 +114,6 @@ int vh_ring_push(struct vh_vq *vq, u16 id, u16 slots, u32 len)
 		if (ret)
 			return ret;
 	}
-	vq->given++;
 	vq->used_batch[vq->used_n].id = cpu_to_le32(id);
 	vq->used_batch[vq->used_n].len = cpu_to_le32(len);
 	vq->used_slots[vq->used_n++] = slots;
