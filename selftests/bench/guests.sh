@@ -50,12 +50,30 @@ wait_up() {
 	sleep 10
 }
 
-# Until ten seconds bring no more than a hundredth.
+scans() {
+	cat $stat/full_scans
+}
+
+# A time after which a merger that still finds pages has found some: KSM wants to see a page unchanged in a second scan.
+window() {
+	sleep 10
+	[ $stat = /sys/kernel/mm/ksm ] || return 0
+	first=$(scans)
+	n=0
+	until [ $(($(scans) - first)) -ge 2 ]; do
+		n=$((n + 1))
+		[ $n -lt 1200 ] || fail "no two scans of KSM in 20 minutes"
+		sleep 1
+	done
+}
+
+# Until a window brings no more than a hundredth.
 wait_merged() {
 	last=0
 	while :; do
-		sleep 10
+		window
 		k=$(saved)
+		[ "$k" -gt 0 ] || fail "nothing was merged"
 		[ $((k - last)) -gt $((k / 100)) ] || break
 		last=$k
 	done
