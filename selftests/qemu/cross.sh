@@ -5,9 +5,9 @@
 # have the CPU, so the guest goes by a file while one module is unloaded and the other loaded. All its CPUs verify their
 # memory on both sides (memwork.c). The CPU model is one that both can be: with "enforce" QEMU refuses to lack a feature.
 # Bad input too: a state of another machine type is refused. The machine must have neither loaded (lab --none).
-# On stock KVM in the AMD-V machine an idle guest may sleep on with work to do (Documentation/testing.md): it polls.
-: "${GUEST_APPEND:=console=ttyS0 quiet mitigations=off panic=-1 idle=poll}"
 . "$(dirname "$0")/tap.sh"
+# On stock KVM in the AMD-V machine an idle guest may sleep on with work to do (Documentation/testing.md): it polls.
+: "${GUEST_APPEND:=console=ttyS0 panic=-1 idle=poll $fast}"
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/work.sh"
 : "${STATE_MACHINES:=pc q35}"

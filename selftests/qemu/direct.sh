@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Guards that stock QEMU boots a stock kernel on the hypervisor, for each MACHINES x CPUS: all CPUs come up and take
 # interrupts, the guest knows its hypervisor and clock, its power-off ends QEMU.
+: "${GUEST_APPEND:=console=ttyS0 quiet mitigations=off panic=-1}"
 . "$(dirname "$0")/tap.sh"
 . "$(dirname "$0")/lib.sh"
 : "${MACHINES:=pc q35 microvm}"

@@ -3,7 +3,7 @@
 # For the scripts that run QEMU in a machine of the lab; busybox sh. Source it after tap.sh.
 # A virtual machine of QEMU's is a folder, $tmp/NAME: qmp.in and qmp.out are its monitor, serial is what its serial port
 # said and serial.in what it hears, log what QEMU said. Nothing here waits for a QEMU that is dead.
-: "${GUEST_APPEND:=console=ttyS0 quiet mitigations=off panic=-1}"
+: "${GUEST_APPEND:=console=ttyS0 panic=-1 $fast}"
 : "${WAIT:=120}"
 qmp_id=0
 
