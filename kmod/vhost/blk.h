@@ -3,6 +3,7 @@
 #ifndef VELLUM_VHOST_BLK_H
 #define VELLUM_VHOST_BLK_H
 
+#include <linux/bio.h>
 #include <linux/fs.h>
 #include <linux/llist.h>
 #include <linux/virtio_blk.h>
@@ -15,6 +16,10 @@
 
 #define BLK_SECTOR_SHIFT	9
 #define BLK_SECTOR_SIZE		BIT(BLK_SECTOR_SHIFT)
+
+/* A transfer that goes as a bio of the request's own, at any address. */
+#define BLK_BIO_PAGES		32
+#define BLK_VECS		(BLK_BIO_PAGES + 1)
 
 /* Ranges of one discard or write-zeroes request. */
 #define BLK_RANGES_MAX		32
@@ -81,13 +86,16 @@ struct vh_blk {
  * @type: VIRTIO_BLK_T_*
  * @written: bytes of guest memory, for the used ring, if it goes well
  * @expected: bytes to be transferred
+ * @pos: where on the disk, in bytes
  * @result: bytes transferred, or a negative errno
  * @work: for what cannot be done without waiting
  * @ranges: of a discard or write-zeroes request
  * @log: buffers that were written, while writes are logged
+ * @iocb: of a transfer of a file
+ * @bio: of one of a block device, or of a flush; @has_bio: it is to be released
+ * @vecs: the pages of @bio
  */
 struct blk_req {
-	struct kiocb iocb;
 	struct blk_vq *bq;
 	struct llist_node node;
 	u8 __user *status;
@@ -96,12 +104,17 @@ struct blk_req {
 	u32 expected;
 	u16 id;
 	u16 slots;
+	bool has_bio;
+	loff_t pos;
 	long result;
 	struct work_struct work;
 	struct virtio_blk_discard_write_zeroes *ranges;
 	unsigned int nranges;
 	struct iovec *log;
 	unsigned int nlog;
+	struct kiocb iocb;
+	struct bio bio;
+	struct bio_vec vecs[BLK_VECS];
 };
 
 static inline struct blk_vq *to_blk_vq(struct vh_vq *vq)
@@ -137,8 +150,16 @@ void blk_rw(struct blk_req *req, bool write, const struct iovec *iov, unsigned i
 void blk_flush(struct blk_req *req);
 void blk_ranges(struct blk_req *req);
 void blk_complete(struct blk_req *req, long result);
+void blk_init_iter(struct iov_iter *iter, bool write, const struct iovec *iov, unsigned int n,
+		   size_t len);
 int blk_io_init(void);
 void blk_io_exit(void);
+
+/* blk_bio.c. Both return false if it cannot be done so, and nothing was done. */
+bool blk_bio_rw(struct blk_req *req, bool write, const struct iovec *iov, unsigned int n);
+bool blk_bio_flush(struct blk_req *req);
+/* Lets go of the pages, when the bio is complete; may wait. */
+void blk_bio_release(struct blk_req *req);
 
 /* blk_req.c: all by the worker, with vh_vq.lock held. */
 /* Takes up to a batch of requests. 1: there may be more, 0: all taken, or the queue is broken. */

@@ -6,7 +6,6 @@
  * nothing waits for it. What can only be done by waiting goes to a work queue, so
  * that the requests behind it do not wait too.
  */
-#include <linux/bio.h>
 #include <linux/blkdev.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
@@ -63,8 +62,8 @@ static void prepare_iocb(struct blk_req *req, bool write, bool direct, loff_t po
 	};
 }
 
-static void prepare_iter(struct iov_iter *iter, bool write, const struct iovec *iov,
-			 unsigned int n, size_t len)
+void blk_init_iter(struct iov_iter *iter, bool write, const struct iovec *iov, unsigned int n,
+		   size_t len)
 {
 	int direction = write ? ITER_SOURCE : ITER_DEST;
 
@@ -106,11 +105,13 @@ static long buffered(struct blk_req *req, bool write, loff_t pos, struct iov_ite
 void blk_rw(struct blk_req *req, bool write, const struct iovec *iov, unsigned int n)
 {
 	struct blk_disk *disk = blk_disk_of(req);
-	loff_t pos = req->iocb.ki_pos;
+	loff_t pos = req->pos;
 	struct iov_iter iter;
 	long ret = 0, rest;
 
-	prepare_iter(&iter, write, iov, n, req->expected);
+	if (disk->direct && blk_bio_rw(req, write, iov, n))
+		return;
+	blk_init_iter(&iter, write, iov, n, req->expected);
 	if (disk->direct) {
 		prepare_iocb(req, write, true, pos);
 		ret = transfer(&req->iocb, &iter);
@@ -119,7 +120,7 @@ void blk_rw(struct blk_req *req, bool write, const struct iovec *iov, unsigned i
 	}
 	/* Not direct with buffers at such addresses or of such lengths. */
 	if (ret == -EINVAL) {
-		prepare_iter(&iter, write, iov, n, req->expected);
+		blk_init_iter(&iter, write, iov, n, req->expected);
 		ret = 0;
 	}
 	if (ret >= 0 && ret < req->expected) {
@@ -136,38 +137,12 @@ static void flush_work_fn(struct work_struct *work)
 	blk_complete(req, vfs_fsync(blk_disk_of(req)->file, 1));
 }
 
-static void flush_done(struct bio *bio)
-{
-	struct blk_req *req = bio->bi_private;
-	int error = blk_status_to_errno(bio->bi_status);
-
-	bio_put(bio);
-	blk_complete(req, error);
-}
-
-/* Only the device itself has something to flush, nothing of it is in the page cache. */
-static bool cache_is_clean(const struct blk_disk *disk)
-{
-	struct address_space *mapping = disk->file->f_mapping;
-
-	return disk->bdev && !mapping_tagged(mapping, PAGECACHE_TAG_DIRTY) &&
-	       !mapping_tagged(mapping, PAGECACHE_TAG_WRITEBACK);
-}
-
 void blk_flush(struct blk_req *req)
 {
-	struct blk_disk *disk = blk_disk_of(req);
-	struct bio *bio;
-
-	if (!cache_is_clean(disk)) {
-		INIT_WORK(&req->work, flush_work_fn);
-		queue_work(slow, &req->work);
+	if (blk_bio_flush(req))
 		return;
-	}
-	bio = bio_alloc(disk->bdev, 0, REQ_OP_WRITE | REQ_PREFLUSH, GFP_NOIO);
-	bio->bi_private = req;
-	bio->bi_end_io = flush_done;
-	submit_bio(bio);
+	INIT_WORK(&req->work, flush_work_fn);
+	queue_work(slow, &req->work);
 }
 
 /* For files that cannot clear a range themselves. */

@@ -115,7 +115,7 @@ static void start_rw(struct blk_req *req, bool write, u64 sector, u64 len, struc
 		return;
 	}
 	req->expected = len;
-	req->iocb.ki_pos = sector << BLK_SECTOR_SHIFT;
+	req->pos = sector << BLK_SECTOR_SHIFT;
 	req->bq->vq.stats.bytes += len;
 	if (len)
 		blk_rw(req, write, c->iov, c->n);
@@ -227,7 +227,7 @@ static void init_req(struct blk_req *req, struct blk_vq *bq, const struct vh_cha
 	req->ranges = NULL;
 	req->log = NULL;
 	req->nlog = 0;
-	req->iocb.ki_flags = 0;
+	req->has_bio = false;
 }
 
 /* Starts a chain's request. A negative return: the queue is broken. */
@@ -339,6 +339,8 @@ static void finish_list(struct blk_vq *bq, struct llist_node *node)
 
 	node = llist_reverse_order(node);
 	llist_for_each_entry_safe(req, next, node, node) {
+		if (req->has_bio)
+			blk_bio_release(req);
 		if (!bq->vq.broken)
 			give_back(bq, req);
 		put_req(bq, req);

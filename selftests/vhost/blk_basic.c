@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Guards the block device's requests on a brd disk and on a file of tmpfs (which has no direct
- * I/O): data, statuses and lengths of every type, features and configuration space as the disk
- * is, calls, counters.
+ * I/O): data, also as the host sees it, statuses and lengths of every type, features and
+ * configuration space as the disk is, calls, counters.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -112,14 +112,34 @@ static bool reads_as(struct tblk *b, uint64_t sector, uint32_t len, unsigned int
 
 TEST_F(blk, write_then_read)
 {
-	static const uint32_t sizes[] = { 512, 4096, 65536, 1 << 20 };
+	static const uint32_t sizes[] = { 512, 4096, 65536, 1 << 17, 1 << 20 };
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
 		ASSERT_EQ(VIRTIO_BLK_S_OK, write_out(&self->b, i * 4096, sizes[i], i));
 		EXPECT_TRUE(reads_as(&self->b, i * 4096, sizes[i], i));
 	}
-	EXPECT_EQ(8, counter("blk", 0, "chains"));
+	EXPECT_EQ(10, counter("blk", 0, "chains"));
+}
+
+/* What the host has cached is what the driver reads, and is not older than what that wrote. */
+TEST_F(blk, the_host_looks_at_the_disk)
+{
+	uint8_t seen[8192], want[8192];
+	unsigned int i;
+
+	for (i = 0; i < 20; i++) {
+		off_t pos = i * 65536;
+
+		fill(want, sizeof(want), i);
+		ASSERT_EQ(sizeof(want), pwrite(self->disk, want, sizeof(want), pos));
+		EXPECT_TRUE(reads_as(&self->b, pos / SECTOR, sizeof(want), i));
+		ASSERT_EQ(VIRTIO_BLK_S_OK, write_out(&self->b, pos / SECTOR + 8, 4096, i + 100));
+		fill(want + 4096, 4096, i + 100);
+		ASSERT_EQ(sizeof(seen), pread(self->disk, seen, sizeof(seen), pos));
+		EXPECT_EQ(0, memcmp(want, seen, sizeof(want)));
+		tblk_forget(&self->b);
+	}
 }
 
 TEST_F(blk, used_length_and_call)

@@ -2,8 +2,8 @@
 /*
  * Guards, on null_blk: what the driver flushed, or wrote through, survives the disk losing its
  * power with its cache, and what it did not flush need not; errors of the disk are errors of
- * requests; slow requests complete out of the way of others; the owner is killed with requests
- * in flight and nothing is left.
+ * requests, as is a disk that may not be written any more; slow requests complete out of the way
+ * of others; the owner is killed with requests in flight and nothing is left.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -11,10 +11,13 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include <linux/fs.h>
 
 #include "kselftest_harness.h"
 #include "dev.h"
@@ -202,6 +205,25 @@ TEST_F(null, disk_errors)
 	tblk_close(&self->b);
 }
 
+TEST_F(null, made_read_only)
+{
+	static const char *const plain[] = { NULL };
+	int on = 1, off = 0;
+
+	if (!make(plain))
+		SKIP(return, "no null_blk in this kernel");
+	self->disk = open_disk();
+	ASSERT_LE(0, self->disk);
+	ASSERT_TRUE(tblk_open(&self->b, self->disk, 0, 1, NUM));
+	ASSERT_EQ(0, tblk_start(&self->b, FEATURES));
+	EXPECT_EQ(VIRTIO_BLK_S_OK, write_byte(&self->b, 0, 1));
+	ASSERT_EQ(0, ioctl(self->disk, BLKROSET, &on));
+	EXPECT_EQ(VIRTIO_BLK_S_IOERR, write_byte(&self->b, 0, 2));
+	ASSERT_EQ(0, ioctl(self->disk, BLKROSET, &off));
+	EXPECT_EQ(1, read_byte(self->disk, 0));
+	EXPECT_EQ(VIRTIO_BLK_S_OK, write_byte(&self->b, 0, 3));
+}
+
 /* Requests take 30 ms each. */
 static const char *const slow[] = { "irqmode", "2", "completion_nsec", "30000000", NULL };
 
@@ -262,6 +284,7 @@ TEST_F(null, owner_killed_with_requests_in_flight)
 		usleep(i * 7000);
 		kill(pid, SIGKILL);
 		ASSERT_EQ(pid, waitpid(pid, &status, 0));
+		ASSERT_TRUE(WIFSIGNALED(status));
 	}
 	/* Every worker is gone with its owner. */
 	EXPECT_NE(0, system("grep -l '^vellum-vhost-[0-9]' /proc/[0-9]*/comm >/dev/null 2>&1"));
