@@ -60,7 +60,7 @@ struct blk_disk {
  * @free: requests to use again
  * @taker: the task that takes requests now and then finishes what is complete. NULL: none
  *	does.
- * @own: requests that @taker has completed itself: nobody needs to be told
+ * @own: requests that @taker has completed itself, @nown: nobody needs to be told
  */
 struct blk_vq {
 	struct vh_vq vq;
@@ -70,6 +70,7 @@ struct blk_vq {
 	struct llist_node *free;
 	struct task_struct *taker;
 	struct llist_node *own;
+	unsigned int nown;
 };
 
 struct vh_blk {

@@ -26,6 +26,7 @@ void blk_complete(struct blk_req *req, long result)
 	if (in_task() && READ_ONCE(bq->taker) == current) {
 		req->node.next = bq->own;
 		bq->own = &req->node;
+		bq->nown++;
 		return;
 	}
 	/* The queue is there until a grace period after its last request was given back. */

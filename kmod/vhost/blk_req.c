@@ -8,6 +8,12 @@
 #include "blk.h"
 #include "trace.h"
 
+/*
+ * So many requests that were complete as soon as they were submitted are given back before more
+ * are taken: the driver goes on with them meanwhile.
+ */
+#define OWN_MAX		16
+
 static struct kmem_cache *cache;
 
 /**
@@ -280,7 +286,7 @@ int blk_take(struct blk_vq *bq)
 	WRITE_ONCE(bq->taker, current);
 	blk_start_plug(&plug);
 	/* No driver has more requests than the ring has entries. */
-	for (n = 0; n < VH_BATCH && bq->inflight < vq->num; n++) {
+	for (n = 0; n < VH_BATCH && bq->nown < OWN_MAX && bq->inflight < vq->num; n++) {
 		ret = vh_ring_pop(vq, &chain, 0);
 		if (ret > 0)
 			ret = start(bq, &chain) < 0 ? -1 : 1;
@@ -289,7 +295,7 @@ int blk_take(struct blk_vq *bq)
 	}
 	blk_finish_plug(&plug);
 	WRITE_ONCE(bq->taker, NULL);
-	return ret > 0 && n == VH_BATCH;
+	return ret > 0 && (n == VH_BATCH || bq->nown == OWN_MAX);
 }
 
 static u8 status_of(const struct blk_req *req)
@@ -355,6 +361,7 @@ void blk_finish(struct blk_vq *bq)
 	if (!own && !others)
 		return;
 	bq->own = NULL;
+	bq->nown = 0;
 	finish_list(bq, others);
 	finish_list(bq, own);
 	if (!bq->vq.broken)

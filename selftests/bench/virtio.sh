@@ -8,7 +8,6 @@ set -eu
 : "${ROUNDS:=1000}"
 : "${REQUESTS:=4000}"
 : "${DISK_MIB:=64}"
-: "${QUEUES_BYTES:=4096}"
 area=$1
 shift
 out=/tmp/figures.console
@@ -110,15 +109,19 @@ blk() {
 	done
 }
 
-# Two CPUs of a guest read from one disk at once: by a queue for each, then by one for both (the peer).
+# pair TAG: two CPUs of the guest read at once
+pair() {
+	echo "echo none >/sys/block/vda/queue/scheduler;" \
+		"virtio_bench blk $1.blk.queues2 /dev/vda read rand 4096 32 $REQUESTS 2;" \
+		"virtio_bench blk $1.blk.queues2_64k /dev/vda read rand 65536 32 $((REQUESTS / 8)) 2"
+}
+
+# Two CPUs of a guest read from one disk, by a queue for each, then by one for both (the peer).
 queues() {
 	CPUS=2
 	ram_disks 1
 	modprobe_all vellum vellum_vhost
-	none="echo none >/sys/block/vda/queue/scheduler"
-	job="blk.queues2 /dev/vda read rand $QUEUES_BYTES 32 $REQUESTS 2"
-	guest "$none; virtio_bench blk ours.$job; rmmod virtio_blk;
-		insmod /modules/\$(uname -r)/virtio_blk.ko num_request_queues=1; $none; virtio_bench blk peer.$job" \
+	guest "$(pair ours); rmmod virtio_blk; insmod /modules/\$(uname -r)/virtio_blk.ko num_request_queues=1; $(pair peer)" \
 		--disk /dev/ram0,vhost=on || fail "the guest failed"
 	for side in "$@"; do
 		figures "$side" | sed "s/.*/$side & one-queue/"
