@@ -151,8 +151,6 @@ void blk_rw(struct blk_req *req, bool write, const struct iovec *iov, unsigned i
 void blk_flush(struct blk_req *req);
 void blk_ranges(struct blk_req *req);
 void blk_complete(struct blk_req *req, long result);
-void blk_init_iter(struct iov_iter *iter, bool write, const struct iovec *iov, unsigned int n,
-		   size_t len);
 int blk_io_init(void);
 void blk_io_exit(void);
 

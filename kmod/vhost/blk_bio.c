@@ -7,9 +7,9 @@
 #include <linux/bio.h>
 #include <linux/blkdev.h>
 #include <linux/fs.h>
+#include <linux/mm.h>
 #include <linux/pagemap.h>
 #include <linux/task_io_accounting_ops.h>
-#include <linux/uio.h>
 
 #include "blk.h"
 
@@ -25,6 +25,7 @@ static void init_bio(struct blk_req *req, blk_opf_t opf)
 	bio_init(&req->bio, blk_disk_of(req)->bdev, req->vecs, ARRAY_SIZE(req->vecs), opf);
 	req->bio.bi_private = req;
 	req->bio.bi_end_io = bio_done;
+	req->has_bio = true;
 }
 
 /* As the device wants them: addresses and lengths of buffers, and the place on the disk. */
@@ -56,12 +57,39 @@ static blk_opf_t write_op(const struct blk_disk *disk)
 	return REQ_OP_WRITE | REQ_SYNC | REQ_IDLE | (disk->writeback ? 0 : REQ_FUA);
 }
 
+/* Pins @len bytes at @base and adds them to the bio. */
+static bool add_buffer(struct bio *bio, void __user *base, size_t len)
+{
+	unsigned int offset = offset_in_page(base), room = bio->bi_max_vecs - bio->bi_vcnt, piece;
+	unsigned int gup = bio_op(bio) == REQ_OP_READ ? FOLL_WRITE : 0;
+	struct page *pages[BLK_VECS];
+	int i, n = DIV_ROUND_UP(offset + len, PAGE_SIZE), pinned;
+
+	if (n > room)
+		return false;
+	pinned = pin_user_pages_fast((unsigned long)base - offset, n, gup, pages);
+	for (i = 0; i < pinned; i++) {
+		piece = min_t(size_t, len, PAGE_SIZE - offset);
+		__bio_add_page(bio, pages[i], piece, offset);
+		len -= piece;
+		offset = 0;
+	}
+	return pinned == n;
+}
+
+static bool add_buffers(struct bio *bio, const struct iovec *iov, unsigned int n)
+{
+	for (; n; n--, iov++)
+		if (!add_buffer(bio, iov->iov_base, iov->iov_len))
+			return false;
+	return true;
+}
+
 bool blk_bio_rw(struct blk_req *req, bool write, const struct iovec *iov, unsigned int n)
 {
 	struct blk_disk *disk = blk_disk_of(req);
 	struct address_space *mapping = disk->file->f_mapping;
 	struct bio *bio = &req->bio;
-	struct iov_iter iter;
 
 	if (!disk->bdev || req->expected > BLK_BIO_PAGES * PAGE_SIZE ||
 	    !aligned(disk->bdev, req->pos, iov, n))
@@ -71,9 +99,7 @@ bool blk_bio_rw(struct blk_req *req, bool write, const struct iovec *iov, unsign
 		return false;
 	init_bio(req, write ? write_op(disk) : REQ_OP_READ);
 	bio->bi_iter.bi_sector = req->pos >> BLK_SECTOR_SHIFT;
-	blk_init_iter(&iter, write, iov, n, req->expected);
-	req->has_bio = true;
-	if (bio_iov_iter_get_pages(bio, &iter) || iov_iter_count(&iter)) {
+	if (!add_buffers(bio, iov, n)) {
 		blk_bio_release(req);
 		return false;
 	}
@@ -90,7 +116,6 @@ bool blk_bio_flush(struct blk_req *req)
 	if (!disk->bdev || !cache_is_clean(disk->file->f_mapping))
 		return false;
 	init_bio(req, REQ_OP_WRITE | REQ_PREFLUSH);
-	req->has_bio = true;
 	submit_bio(&req->bio);
 	return true;
 }
@@ -99,8 +124,10 @@ void blk_bio_release(struct blk_req *req)
 {
 	struct address_space *mapping = blk_disk_of(req)->file->f_mapping;
 	bool write = op_is_write(bio_op(&req->bio));
+	unsigned int i;
 
-	bio_release_pages(&req->bio, !write);
+	for (i = 0; i < req->bio.bi_vcnt; i++)
+		unpin_user_pages_dirty_lock(&req->vecs[i].bv_page, 1, !write);
 	bio_uninit(&req->bio);
 	req->has_bio = false;
 	/* What somebody else has cached meanwhile is out of date. */

@@ -63,8 +63,8 @@ static void prepare_iocb(struct blk_req *req, bool write, bool direct, loff_t po
 	};
 }
 
-void blk_init_iter(struct iov_iter *iter, bool write, const struct iovec *iov, unsigned int n,
-		   size_t len)
+static void prepare_iter(struct iov_iter *iter, bool write, const struct iovec *iov,
+			 unsigned int n, size_t len)
 {
 	int direction = write ? ITER_SOURCE : ITER_DEST;
 
@@ -112,7 +112,7 @@ void blk_rw(struct blk_req *req, bool write, const struct iovec *iov, unsigned i
 
 	if (disk->direct && blk_bio_rw(req, write, iov, n))
 		return;
-	blk_init_iter(&iter, write, iov, n, req->expected);
+	prepare_iter(&iter, write, iov, n, req->expected);
 	if (disk->direct) {
 		prepare_iocb(req, write, true, pos);
 		ret = transfer(&req->iocb, &iter);
@@ -121,7 +121,7 @@ void blk_rw(struct blk_req *req, bool write, const struct iovec *iov, unsigned i
 	}
 	/* Not direct with buffers at such addresses or of such lengths. */
 	if (ret == -EINVAL) {
-		blk_init_iter(&iter, write, iov, n, req->expected);
+		prepare_iter(&iter, write, iov, n, req->expected);
 		ret = 0;
 	}
 	if (ret >= 0 && ret < req->expected) {
