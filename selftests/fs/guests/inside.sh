@@ -26,10 +26,11 @@ saved() {
 	echo $(($(counter pages_sharing) + $(counter zero_pages)))
 }
 
-hurry() {
+# pace PAGES: gentle while guests boot, whose writes would have to part again what was merged, then fast
+pace() {
 	echo none >"$stat/advisor_mode"
 	echo 100 >"$stat/advisor_max_cpu"
-	echo 2000 >"$stat/pages_to_scan"
+	echo "$1" >"$stat/pages_to_scan"
 	echo 5 >"$stat/sleep_millisecs"
 	echo 1 >"$stat/run"
 } 2>/dev/null
@@ -56,6 +57,10 @@ all() {
 
 up() {
 	said "$1" '^guest-is-up'
+}
+
+last_line() {
+	echo "# $1 after $(cut -d . -f 1 /proc/uptime) s: $(tr -d '\r' <"$tmp/$1/serial" | tail -n 1)"
 }
 
 done_well() {
@@ -91,8 +96,11 @@ run_kind() {
 	[ "$1" = qemu ] || expected=5
 	mount -t vellumfs -o "size=$((GUESTS * MIB + 16))M,huge=$HUGE" guests "$files"
 	tap_result $? "$1: the filesystem is mounted, huge=$HUGE"
+	pace 20
 	check "$1: $GUESTS guests start" g0 all "start_$1"
 	check "$1: they are up" g0 wait_for "$WAIT" all up
+	all last_line
+	pace 2000
 	check "$1: their pages merge" g0 wait_for "$WAIT" enough
 	echo "# $1: $(counter pages_sharing) pages sharing $(counter pages_shared) and $(counter zero_pages) zero: $(($(saved) / 256)) MiB saved"
 	check "$1: they power off" g0 all ended
@@ -106,7 +114,6 @@ run_kind() {
 
 mkdir "$files"
 modprobe vellumfs || { echo "Bail out! vellumfs.ko does not load"; exit 1; }
-hurry
 expect 'the launcher names a filesystem that is too small' too_small
 for kind in "$@"; do
 	run_kind "$kind"
