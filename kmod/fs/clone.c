@@ -5,17 +5,23 @@
  * Both files' invalidate_locks are held exclusively and their pages are out of
  * all page tables, so nobody writes: what the clone gets is the state of one
  * instant. All that can fail is done before the first entry changes. A page
- * that somebody outside holds may still be written by it, and is copied.
+ * that somebody outside holds may still be written by it, and is copied; ranges
+ * that were found equal need no copy, and such a page stays on both sides.
  */
 #include <linux/highmem.h>
 #include "clone.h"
 #include "index.h"
 #include "trace.h"
 
+static inline pgoff_t dst_index(const struct vl_clone *c, pgoff_t src_index)
+{
+	return src_index - c->src_start + c->dst_start;
+}
+
 /* The destination's leaf for a page of the source, made if there is none. */
 static inline struct vl_leaf *dst_leaf(struct vl_clone *c, pgoff_t src_index)
 {
-	pgoff_t index = src_index - c->src_start + c->dst_start;
+	pgoff_t index = dst_index(c, src_index);
 
 	if (!c->dst_leaf || c->dst_leaf->base != (index & ~VL_LEAF_MASK))
 		c->dst_leaf = vl_leaf_make(c->dst, index);
@@ -38,8 +44,7 @@ static int prepare_space(struct vl_clone *c)
 			dst = dst_leaf(c, index);
 			if (!dst)
 				return -ENOMEM;
-			n += vl_leaf_entry(dst, vl_slot(index - c->src_start + c->dst_start)) ==
-			     VL_HOLE;
+			n += vl_leaf_entry(dst, vl_slot(dst_index(c, index))) == VL_HOLE;
 		}
 		cond_resched();
 	}
@@ -47,19 +52,26 @@ static int prepare_space(struct vl_clone *c)
 	return vl_reserve_pages(vl_s(c->dst->vfs.i_sb), n);
 }
 
-/* Marks the pages of a leaf that are held, and has a spare frame for each. */
+/* Nobody can begin to hold a page that is in no page table. */
+static bool is_held(unsigned long e)
+{
+	return vl_is_private(e) && page_count(vl_entry_page(e)) != 1;
+}
+
+/* Marks the pages of a leaf that are held, and has a spare frame for each that is copied. */
 static int prepare_leaf(struct vl_clone *c, struct vl_leaf *leaf, pgoff_t from, pgoff_t to)
 {
 	unsigned long held = 0;
 	unsigned int slot;
+	pgoff_t index;
 
-	for (slot = vl_slot(from); slot <= vl_slot(to - 1); slot++) {
-		unsigned long e = leaf->slots[slot];
-
-		if (vl_is_private(e) && page_count(vl_entry_page(e)) != 1)
-			held |= BIT(slot);
-	}
+	for (index = from; index < to; index++)
+		if (is_held(leaf->slots[vl_slot(index)]) ||
+		    (c->dedupe && is_held(vl_entry_at(c->dst, dst_index(c, index)))))
+			held |= BIT(vl_slot(index));
 	leaf->held = held;
+	if (c->dedupe)
+		return 0;
 	for_each_set_bit(slot, &held, VL_LEAF_PAGES) {
 		struct page *page = vl_frame_alloc(GFP_KERNEL);
 
@@ -157,22 +169,36 @@ static void put_entry(struct vl_clone *c, struct vl_leaf *leaf, unsigned int slo
 		vl_page_written(leaf, slot, vl_entry_page(e));
 }
 
+/* The destination's page stays: it is equal, and one of the two is held. */
+static void keep_entry(struct vl_clone *c, unsigned long e, pgoff_t dst)
+{
+	c->kept++;
+	if (e != VL_HOLE && vl_entry_at(c->dst, dst) == VL_HOLE)
+		c->unused++;
+}
+
 static void clone_leaf(struct vl_clone *c, struct vl_leaf *leaf, pgoff_t from, pgoff_t to)
 {
 	pgoff_t index;
 
 	c->cleaned = 0;
 	for (index = from; index < to; index++) {
-		unsigned long e = clone_entry(c, leaf, vl_slot(index));
-		pgoff_t dst = index - c->src_start + c->dst_start;
+		unsigned int slot = vl_slot(index);
+		pgoff_t dst = dst_index(c, index);
+		unsigned long e;
 
+		if (c->dedupe && leaf->held & BIT(slot)) {
+			keep_entry(c, leaf->slots[slot], dst);
+			continue;
+		}
+		e = clone_entry(c, leaf, slot);
 		if (e != VL_HOLE)
 			put_entry(c, dst_leaf(c, index), vl_slot(dst), e);
 	}
 	vl_pages_clean(leaf, c->cleaned);
 }
 
-/* Pages where the source has none become holes. */
+/* Pages where the source has none become holes, but those of equal ranges that are held. */
 static void clear_holes(struct vl_clone *c)
 {
 	pgoff_t index, end = c->dst_start + c->pages;
@@ -182,10 +208,13 @@ static void clear_holes(struct vl_clone *c)
 	xa_for_each_range(&c->dst->leaves, i, leaf, c->dst_start >> VL_LEAF_SHIFT,
 			  (end - 1) >> VL_LEAF_SHIFT) {
 		for (index = max(c->dst_start, leaf->base);
-		     index < min(end, leaf->base + VL_LEAF_PAGES); index++)
-			if (leaf->slots[vl_slot(index)] != VL_HOLE &&
+		     index < min(end, leaf->base + VL_LEAF_PAGES); index++) {
+			unsigned long e = leaf->slots[vl_slot(index)];
+
+			if (e != VL_HOLE && !(c->dedupe && is_held(e)) &&
 			    vl_entry_at(c->src, index - c->dst_start + c->src_start) == VL_HOLE)
 				vl_entry_drop(leaf, vl_slot(index));
+		}
 		cond_resched();
 	}
 }
@@ -200,7 +229,7 @@ static void count(struct vl_clone *c)
 	vl_count_file(c->dst, VL_SHARED_REFS, c->shared);
 	vl_count_file(c->dst, VL_PRIVATE, c->copied);
 	vl_count_file(c->dst, VL_ZEROES, c->zeroes);
-	vl_count_file(c->src, VL_HELD, c->copied);
+	vl_count_file(c->src, VL_HELD, c->copied + c->kept);
 	trace_vellumfs_clone(c->src->vfs.i_ino, c->dst->vfs.i_ino, c->shared, c->copied);
 }
 
@@ -220,6 +249,7 @@ static void act(struct vl_clone *c)
 	}
 	/* Dropping gave their space back, but the new pages have it. */
 	atomic_long_add(c->regained, &vl_s(c->dst->vfs.i_sb)->pages);
+	vl_release_pages(vl_s(c->dst->vfs.i_sb), c->unused);
 	count(c);
 }
 

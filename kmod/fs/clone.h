@@ -14,6 +14,7 @@
  * @src_start: first page there
  * @dst_start: and here
  * @pages: how many; at least one
+ * @dedupe: they are equal already: pages that somebody holds stay as they are
  * @dst_leaf: the leaf of @dst that was used last
  * @cleaned: pages of a leaf of @src that count as written no more
  * @spares: frames for pages that are held, linked by page->private
@@ -23,6 +24,8 @@
  * @unindexed: of them, those that were in the index
  * @shared: pages of @dst that refer to a shared frame now
  * @copied: pages of @dst that got a frame of their own
+ * @kept: pages of @dst that stayed, because they are held or those of @src are
+ * @unused: of them, those that space was reserved for
  * @zeroes: pages of @dst that are zeroes now
  */
 struct vl_clone {
@@ -31,6 +34,7 @@ struct vl_clone {
 	pgoff_t src_start;
 	pgoff_t dst_start;
 	unsigned long pages;
+	bool dedupe;
 	struct vl_leaf *dst_leaf;
 	unsigned long cleaned;
 	struct page *spares;
@@ -40,6 +44,8 @@ struct vl_clone {
 	long unindexed;
 	long shared;
 	long copied;
+	long kept;
+	unsigned long unused;
 	long zeroes;
 };
 

@@ -22,10 +22,7 @@ static int page_differs(unsigned long a, unsigned long b, size_t bytes)
 	return differs;
 }
 
-/*
- * Are both ranges equal? Errors: EBADE, if not; EBUSY, if somebody outside holds a
- * page of the destination, and would not see it replaced.
- */
+/* Are both ranges equal? Error: EBADE, if not. */
 static int compare(struct vl_clone *c, loff_t len)
 {
 	unsigned long i;
@@ -36,8 +33,6 @@ static int compare(struct vl_clone *c, loff_t len)
 
 		if (page_differs(a, b, min_t(loff_t, len, PAGE_SIZE)))
 			return -EBADE;
-		if (vl_is_private(b) && page_count(vl_entry_page(b)) != 1)
-			return -EBUSY;
 		cond_resched();
 	}
 	return 0;
@@ -77,6 +72,7 @@ static int remap_locked(struct inode *in, loff_t pos_in, struct inode *out, loff
 		.src_start	= pos_in >> PAGE_SHIFT,
 		.dst_start	= pos_out >> PAGE_SHIFT,
 		.pages		= DIV_ROUND_UP_ULL(len, PAGE_SIZE),
+		.dedupe		= dedupe,
 	};
 	int err = 0;
 

@@ -2,8 +2,9 @@
 /*
  * Guards cloning: FICLONE, FICLONERANGE, FIDEDUPERANGE and copy_file_range share
  * frames, later writes of either side stay its own, the clone is the state of one
- * instant while a writer runs, pages that somebody holds are copied, and wrong
- * arguments, missing space and borders of domains are refused.
+ * instant while a writer runs, pages that somebody holds are copied, or stay where
+ * they are if the ranges were equal, and wrong arguments, missing space and borders
+ * of domains are refused.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,6 +16,7 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/uio.h>
 #include <linux/fs.h>
 #include "kselftest_harness.h"
@@ -259,22 +261,87 @@ TEST_F(clone, dedupe)
 	EXPECT_GE(0, status);
 }
 
-/* Direct I/O or a pipe may still write or read the page: the clone gets a copy. */
+/* A page in a pipe, as one in flight for direct I/O, is in use while it is not mapped. */
+struct hold {
+	unsigned char *page;
+	int pipes[2];
+};
+
+static bool hold(struct hold *h, unsigned char *page)
+{
+	struct iovec iov = { page, PAGE };
+
+	h->page = page;
+	return !pipe(h->pipes) && vmsplice(h->pipes[1], &iov, 1, 0) == PAGE;
+}
+
+static void let_go(struct hold *h)
+{
+	close(h->pipes[0]);
+	close(h->pipes[1]);
+}
+
+/* What is written to the page now is what the pipe has: it is still that page. Lets go. */
+static bool is_still_held(struct hold *h, uint64_t seed)
+{
+	unsigned char seen[PAGE];
+	ssize_t n;
+
+	page_fill(h->page, seed);
+	n = read(h->pipes[0], seen, PAGE);
+	let_go(h);
+	return n == PAGE && page_is(seen, seed);
+}
+
+static long free_pages(const char *path)
+{
+	struct statvfs v;
+
+	return statvfs(path, &v) ? -1 : (long)v.f_bfree;
+}
+
+TEST_F(clone, dedupe_leaves_held_pages)
+{
+	struct hold mine, theirs, zeroes, hole;
+	long before;
+	int i, status;
+
+	for (i = 1; i < 20; i++)
+		page_fill(self->map2 + i * PAGE, i % 10 ? i : 0);
+	page_fill(self->map, 0);
+	before = free_pages(self->path);
+	ASSERT_TRUE(hold(&mine, self->map2 + 5 * PAGE));
+	ASSERT_TRUE(hold(&theirs, self->map + 7 * PAGE));
+	ASSERT_TRUE(hold(&zeroes, self->map2 + 10 * PAGE));	/* against a hole */
+	ASSERT_TRUE(hold(&hole, self->map));			/* which is zeroes */
+	EXPECT_EQ(20 * PAGE, dedupe(self->fd, self->fd2, 0, 0, 20 * PAGE, &status));
+	EXPECT_EQ(FILE_DEDUPE_RANGE_SAME, status);
+	EXPECT_EQ(16, counter("pages_shared"));
+	EXPECT_EQ(19, blocks(self->fd2));
+	EXPECT_EQ(before, free_pages(self->path));
+	EXPECT_TRUE(is_still_held(&mine, 95));
+	EXPECT_TRUE(is_still_held(&theirs, 97));
+	EXPECT_TRUE(is_still_held(&zeroes, 98));
+	EXPECT_TRUE(is_still_held(&hole, 99));
+	EXPECT_TRUE(page_is(self->map + 5 * PAGE, 5));
+	EXPECT_EQ(0, wrong(self->map2, 0, 5));
+	EXPECT_EQ(0, wrong(self->map2, 6, 10));
+	EXPECT_EQ(0, wrong(self->map2, 11, 20));
+}
+
+/* Its holder may still write or read the page: the clone gets a copy. */
 TEST_F(clone, held_pages_are_copied)
 {
-	struct iovec iov = { self->map + 5 * PAGE, PAGE };
 	struct vellumfs_stats s;
-	int pipes[2];
+	struct hold h;
 
-	ASSERT_EQ(0, pipe(pipes));
-	ASSERT_EQ(PAGE, vmsplice(pipes[1], &iov, 1, 0));
+	ASSERT_TRUE(hold(&h, self->map + 5 * PAGE));
 	ASSERT_EQ(0, ioctl(self->fd2, FICLONE, self->fd));
 	EXPECT_EQ(179, counter("pages_shared"));
 	ASSERT_EQ(0, file_stats(self->fd2, &s));
 	EXPECT_EQ(1, s.private_pages);
 	EXPECT_EQ(0, wrong(self->map2, 0, PAGES));
-	close(pipes[0]);
-	close(pipes[1]);
+	let_go(&h);
 }
 
 struct writer {
