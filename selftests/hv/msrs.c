@@ -4,6 +4,7 @@
  * the index list readable, guest and host agreeing on the switched ones (SYSCALL, SYSENTER, GS,
  * TSC_AUX), #GP for what does not exist, and that host MSRs survive a guest that changes its own.
  */
+#include <sched.h>
 #include <sys/syscall.h>
 
 #include "kselftest_harness.h"
@@ -89,6 +90,42 @@ TEST_F(msr, guest_to_host)
 	EXPECT_EQ(0, g_msr_faults);
 	/* the host still has its own SYSCALL entry and GS base: this call proves it */
 	EXPECT_EQ(getpid(), syscall(SYS_getpid));
+}
+
+static volatile uint32_t guest_aux;
+
+static uint32_t rdtscp(void)
+{
+	uint32_t aux;
+
+	asm volatile("rdtscp" : "=c"(aux) : : "eax", "edx");
+	return aux;
+}
+
+static void guest_rdtscp(void)
+{
+	for (;;) {
+		guest_aux = rdtscp();
+		g_sync(3);
+	}
+}
+
+/* RDTSCP reads the register itself: each side finds its own there, the host its CPU's number. */
+TEST_F(msr, tsc_aux)
+{
+	unsigned int cpu = sysconf(_SC_NPROCESSORS_ONLN) - 1;	/* not 0, if there is another */
+	cpu_set_t one;
+
+	if (tvcpu_msr(&self->cpu, MSR_TSC_AUX, 0x5678) != 1)
+		SKIP(return, "no RDTSCP here");
+	CPU_ZERO(&one);
+	CPU_SET(cpu, &one);
+	ASSERT_EQ(0, sched_setaffinity(0, sizeof(one), &one));
+	EXPECT_EQ(cpu, rdtscp() & 0xfff);
+	tvcpu_long_mode(&self->cpu, guest_rdtscp);
+	EXPECT_EQ(3, tvm_sync(&self->cpu));
+	EXPECT_EQ(0x5678, guest_aux);
+	EXPECT_EQ(cpu, rdtscp() & 0xfff);
 }
 
 TEST_F(msr, guest_unknown_is_gp)

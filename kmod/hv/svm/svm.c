@@ -66,11 +66,14 @@ static void svm_unload(void)
 static int svm_cpu_on(void)
 {
 	struct svm_cpu *cpu = this_cpu_ptr(&svm_cpu);
-	u64 efer;
+	u64 efer, aux = 0;
 
 	rdmsrl(MSR_EFER, efer);
 	if (efer & EFER_SVME)
 		return -EBUSY;
+	if (hv_caps.has_rdtscp)
+		rdmsrl(MSR_TSC_AUX, aux);
+	cpu->tsc_aux = aux;
 	wrmsrl(MSR_EFER, efer | EFER_SVME);
 	wrmsrl(MSR_VM_HSAVE_PA, page_to_phys(cpu->hsave));
 	/* A new round: whatever another user of this CPU left under any ASID is flushed. */
@@ -114,6 +117,7 @@ static void svm_vcpu_load(struct hv_vcpu *vcpu, int cpu)
 	struct hv_svm *svm = to_svm(vcpu);
 
 	svm->host_pa = page_to_phys(per_cpu(svm_cpu, cpu).host);
+	svm->host_tsc_aux = per_cpu(svm_cpu, cpu).tsc_aux;
 	/* What VMRUN does not keep: this task's FS and GS bases among it. */
 	asm volatile("vmsave %%rax" : : "a"(svm->host_pa) : "memory");
 	/* Clean bits speak of the VMCB's copy in one CPU only. */
@@ -165,7 +169,6 @@ static void svm_enter(struct hv_vcpu *vcpu)
 	struct hv_svm *svm = to_svm(vcpu);
 	const bool shadow = vcpu->shadow;
 	const u64 rip = vcpu->rip;
-	u64 host_aux = 0;
 
 	svm_flush_regs(vcpu);
 	svm_take_asid(svm);
@@ -176,13 +179,11 @@ static void svm_enter(struct hv_vcpu *vcpu)
 	if (vcpu->debug.want)
 		svm->vmcb->save.dr6 = vcpu->debug.dr6;
 	/* RDTSCP and RDPID read the host's register, which is its CPU number. */
-	if (hv_caps.has_rdtscp) {
-		rdmsrl(MSR_TSC_AUX, host_aux);
-		switch_msr(MSR_TSC_AUX, host_aux, vcpu->msr.tsc_aux);
-	}
+	if (hv_caps.has_rdtscp)
+		switch_msr(MSR_TSC_AUX, svm->host_tsc_aux, vcpu->msr.tsc_aux);
 	enter_with_spec_ctrl(svm);
 	if (hv_caps.has_rdtscp)
-		switch_msr(MSR_TSC_AUX, vcpu->msr.tsc_aux, host_aux);
+		switch_msr(MSR_TSC_AUX, vcpu->msr.tsc_aux, svm->host_tsc_aux);
 	svm_fetch_regs(vcpu);
 	/* It lasts until its instruction is done, but QEMU's VMRUN forgets it. */
 	if (unlikely(shadow && vcpu->rip == rip))

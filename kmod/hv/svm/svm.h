@@ -19,12 +19,14 @@ extern const struct hv_ops hv_svm_ops;
  * @host: VMSAVE area for what VMRUN does not switch (FS, GS, TR, LDTR, syscall MSRs)
  * @asid_generation: counts the rounds through all ASIDs; a vCPU of an older one takes a new ASID
  * @next_asid: the next unused one of this round
+ * @tsc_aux: TSC_AUX as this CPU's kernel set it, once; 0 without RDTSCP
  */
 struct svm_cpu {
 	struct page *hsave;
 	struct page *host;
 	u64 asid_generation;
 	u32 next_asid;
+	u32 tsc_aux;
 };
 
 DECLARE_PER_CPU(struct svm_cpu, svm_cpu);
@@ -40,6 +42,7 @@ struct hv_svm {
 	u64 vmcb_pa;
 	void *msrpm;			/* MSR permission map, two pages */
 	u64 host_pa;			/* this CPU's svm_cpu.host */
+	u32 host_tsc_aux;		/* this CPU's svm_cpu.tsc_aux */
 	u64 asid_generation;		/* 0: take a new ASID at the next entry */
 	int asid_cpu;
 	bool nmi_wanted;		/* want_nmi_window(true) since the last entry */
