@@ -109,22 +109,33 @@ blk() {
 	done
 }
 
-# pair TAG: two CPUs of the guest read at once
-pair() {
-	echo "echo none >/sys/block/vda/queue/scheduler;" \
-		"virtio_bench blk $1.blk.queues2 /dev/vda read rand 4096 32 $REQUESTS 2;" \
-		"virtio_bench blk $1.blk.queues2_64k /dev/vda read rand 65536 32 $((REQUESTS / 8)) 2"
+# reads TAG CPUS: so many CPUs of the guest read at once. Long enough that how it begins does not count.
+reads() {
+	b="virtio_bench blk $1.blk.queues2" n=$((REQUESTS * 4))
+	[ "$2" -gt 1 ] || b="taskset 1 $b"
+	echo "$b /dev/vda read rand 4096 32 $n $2; ${b}_64k /dev/vda read rand 65536 32 $((n / 8)) $2;"
 }
 
-# Two CPUs of a guest read from one disk, by a queue for each, then by one for both (the peer).
+queues_ours() {
+	figures ours | sed 's/.*/ours & one-queue/'
+	figures ours | sed 's/^\([^ ]*\)\(.*\)/ours \1_cpu\2 one-cpu/'
+}
+
+queues_peer() {
+	figures queue | sed 's/.*/peer & one-queue/'
+	figures cpu | sed 's/^\([^ ]*\)\(.*\)/peer \1_cpu\2 one-cpu/'
+}
+
+# Two CPUs of a guest read from one disk, by a queue for each; then one of them by its own queue, and last both by one queue.
 queues() {
 	CPUS=2
 	ram_disks 1
 	modprobe_all vellum vellum_vhost
-	guest "$(pair ours); rmmod virtio_blk; insmod /modules/\$(uname -r)/virtio_blk.ko num_request_queues=1; $(pair peer)" \
-		--disk /dev/ram0,vhost=on || fail "the guest failed"
+	scheduler="echo none >/sys/block/vda/queue/scheduler;"
+	guest "$scheduler $(reads ours 2) $(reads cpu 1) rmmod virtio_blk; insmod /modules/\$(uname -r)/virtio_blk.ko num_request_queues=1;
+		$scheduler $(reads queue 2)" --disk /dev/ram0,vhost=on || fail "the guest failed"
 	for side in "$@"; do
-		figures "$side" | sed "s/.*/$side & one-queue/"
+		"queues_$side"
 	done
 	rmmod vellum_vhost vellum
 }
