@@ -64,8 +64,8 @@ static void map_leaf(struct vm_fault *vmf, struct vl_leaf *leaf, struct page *fr
 		pages[i] = frames + i;
 	addr &= PAGE_MASK;
 	vm_insert_pages(vmf->vma, addr, pages, &left);
-	/* A file that does not merge counts reads as writes. */
-	if (vmf->vma->vm_flags & VM_WRITE)
+	/* Without a page table nothing is. A file that does not merge counts reads as writes. */
+	if (left < VL_LEAF_PAGES && (vmf->vma->vm_flags & VM_WRITE))
 		vl_allow_writes(vmf->vma, addr, frames, VL_LEAF_PAGES - left);
 }
 

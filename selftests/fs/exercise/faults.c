@@ -34,6 +34,7 @@
 #define LOAD_NTH_MAX	100000	/* more than the module loader has */
 #define LOAD_LAST	150	/* of them are tried */
 #define SCANNER_ROUNDS	150
+#define MERGING_MS	60000
 #define NTH_PATH	"/proc/thread-self/fail-nth"
 
 static int nth_fd = -1;
@@ -209,6 +210,19 @@ static bool run_loads(void)
 	return true;
 }
 
+/* A page that kept changing is looked at in every 64th pass, and the machine may be slow. */
+static long wait_for_merging(void)
+{
+	uint64_t end = ex_now_ms() + MERGING_MS;
+	long merged;
+
+	do {
+		ex_sleep_ms(100);
+		merged = ex_counter("pages_sharing");
+	} while (merged <= 0 && ex_now_ms() < end);
+	return merged;
+}
+
 /* Half of what the scanner asks for is refused while it has work all the time. */
 static bool run_scanner(struct place *p)
 {
@@ -233,8 +247,7 @@ static bool run_scanner(struct place *p)
 	put(DEBUGFS "fail_page_alloc/probability", "0");
 	faults_on_thread("vellumfs", false);
 	place_reset(p);
-	ex_sleep_ms(1000);
-	merged = ex_counter("pages_sharing");
+	merged = wait_for_merging();
 	printf("# afterwards %ld pages are sharing\n", merged);
 	return good && merged > 0 && place_check(p, "the scanner afterwards");
 }
