@@ -34,32 +34,69 @@ guest() {
 		--append "$append guest.cmd=\"$command\"" "$@" >$out 2>&1 </dev/null
 }
 
+# qemu_guest COMMAND OPTION...: the same on stock QEMU and KVM
+qemu_guest() {
+	command=$1
+	shift
+	vendor=kvm_intel
+	! grep -q '^flags.* svm' /proc/cpuinfo || vendor=kvm_amd
+	modprobe_all $vendor
+	qemu-system-x86_64 -accel kvm -cpu host -m 192 -smp "${CPUS:-1}" -nodefaults -no-user-config -display none \
+		-serial stdio -kernel /lab/guest/vmlinuz -initrd /bench/initrd \
+		-append "console=ttyS0 $append guest.cmd=\"$command\"" "$@" >$out 2>&1 </dev/null || fail "QEMU failed"
+	rmmod $vendor kvm
+}
+
 # figures TAG: of the guest, as "NAME TICKS NANOSECONDS"
 figures() {
 	tr -d '\r' <$out | sed -n "s/^figure $1\.//p"
 }
 
-# One guest has a card of each kind: the same kernel in the same state drives all of them.
-net() {
-	modprobe_all tun vhost_net vellum vellum_vhost
-	for i in 0 1 2; do
-		{
-			while [ ! -e /sys/class/net/bench$i ]; do
-				usleep 100000
-			done
-			virtio_bench serve bench$i "$FRAMES" "$ROUNDS"
-		} &
+# serve TAP: the other end of a card, once there is one
+serve() {
+	while ! ip link set "$1" up 2>/dev/null; do
+		usleep 100000
 	done
-	guest "for c in ours:eth0 stock:eth1 user:eth2; do n=\${c%:*}; e=\${c#*:}; ip link set \$e up; sleep 1;
-		virtio_bench tx \$n.net.tx \$e $FRAMES; virtio_bench rx \$n.net.rx \$e $FRAMES;
-		virtio_bench rr \$n.net.rr \$e $ROUNDS; done" \
+	virtio_bench serve "$1" "$FRAMES" "$ROUNDS"
+}
+
+# card TAG INTERFACE: the guest's commands for one card
+card() {
+	echo "ip link set $2 up; sleep 1; virtio_bench tx $1.net.tx $2 $FRAMES; virtio_bench rx $1.net.rx $2 $FRAMES;" \
+		"virtio_bench rr $1.net.rr $2 $ROUNDS;"
+}
+
+# One guest has a card of each kind: the same kernel in the same state drives all of them.
+net_ours() {
+	modprobe_all vhost_net vellum vellum_vhost
+	for i in 0 1 2; do
+		serve bench$i &
+	done
+	guest "$(card ours eth0) $(card stock eth1) $(card user eth2)" \
 		--net tap=bench0,vhost=on --net tap=bench1,vhost=/dev/vhost-net --net tap=bench2,vhost=off ||
 		fail "the guest failed"
 	figures ours | sed 's/.*/ours & vhost-net/'
 	figures stock | sed 's/.*/peer & vhost-net/'
 	figures ours | grep -v '\.rr ' | sed 's/^\([^ ]*\)\(.*\)/ours \1_user\2 user-space-tap/'
 	figures user | grep -v '\.rr ' | sed 's/^\([^ ]*\)\(.*\)/peer \1_user\2 user-space-tap/'
+	figures ours | sed 's/^\([^ ]*\)\(.*\)/ours \1_kvm\2 qemu-kvm-vhost-net/'
 	rmmod vellum_vhost vellum
+}
+
+# All of it stock: the card, the hypervisor and the VMM.
+net_peer() {
+	modprobe_all vhost_net
+	serve bench3 &
+	qemu_guest "$(card peer eth0)" -netdev tap,id=n,ifname=bench3,script=no,downscript=no,vhost=on \
+		-device virtio-net-pci,netdev=n
+	figures peer | sed 's/^\([^ ]*\)\(.*\)/peer \1_kvm\2 qemu-kvm-vhost-net/'
+}
+
+net() {
+	modprobe_all tun
+	for side in "$@"; do
+		"net_$side"
+	done
 }
 
 # disk TAG DEVICE: the guest's commands for one disk. What the guest spends of its own is the least there is.
@@ -90,16 +127,10 @@ blk_ours() {
 }
 
 blk_peer() {
-	vendor=kvm_intel
-	! grep -q '^flags.* svm' /proc/cpuinfo || vendor=kvm_amd
-	modprobe_all $vendor
-	qemu-system-x86_64 -accel kvm -cpu host -m 192 -smp "${CPUS:-1}" -nodefaults -no-user-config -display none \
-		-serial stdio -kernel /lab/guest/vmlinuz -initrd /bench/initrd \
-		-append "console=ttyS0 $append guest.cmd=\"$(disk peer /dev/vda)\"" \
-		-object iothread,id=io -drive if=none,id=d,file=/dev/ram0,format=raw,cache=none,aio=native \
-		-device virtio-blk-pci,drive=d,iothread=io,num-queues="${CPUS:-1}" >$out 2>&1 </dev/null || fail "QEMU failed"
+	qemu_guest "$(disk peer /dev/vda)" -object iothread,id=io \
+		-drive if=none,id=d,file=/dev/ram0,format=raw,cache=none,aio=native \
+		-device virtio-blk-pci,drive=d,iothread=io,num-queues="${CPUS:-1}"
 	figures peer | sed 's/.*/peer & qemu-iothread/'
-	rmmod $vendor kvm
 }
 
 blk() {
