@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Guards KVM_CAP_X86_DISABLE_EXITS: instructions exit until the VMM disables that and not after,
- * also for a vCPU that is there already. What the CPU cannot do is not offered, and refused:
+ * also for a vCPU that is there already; counters of C-states that an MSR filter denies go on
+ * exiting. What the CPU cannot do is not offered, and refused:
  * unknown bits, and the capabilities for exits of which no machine of ours has the control. Of
  * KVM_SET_GUEST_DEBUG those flags are taken that are claimed, and no others.
  */
@@ -10,6 +11,11 @@
 #include "tvm.h"
 
 #define TIMES	500
+
+#define NR_CSTATES	4
+
+/* How long a core was in C1, C3, C6, C7 */
+static const uint32_t cstate_msrs[NR_CSTATES] = { 0x660, 0x3fc, 0x3fd, 0x3fe };
 
 static volatile uint32_t line;
 
@@ -21,6 +27,24 @@ static void guest_monitors(void)
 	for (;;) {
 		for (i = 0; i < TIMES; i++)
 			asm volatile("monitor" : : "a"(&line), "c"(0), "d"(0));
+		g_sync(1);
+	}
+}
+
+/* A CPU has some of them: the others are #GP, with an exit or without. */
+static void skip_rdmsr(struct g_frame *frame)
+{
+	frame->rip += 2;
+}
+
+static void guest_reads_cstates(void)
+{
+	int i;
+
+	g_handlers[GP_VECTOR] = skip_rdmsr;
+	for (;;) {
+		for (i = 0; i < TIMES; i++)
+			g_rdmsr(cstate_msrs[i % NR_CSTATES]);
 		g_sync(1);
 	}
 }
@@ -50,24 +74,80 @@ static long disable(FIXTURE_DATA(exits) *self, uint64_t exits)
 	return tvm_ioctl_p(self->vm.fd, KVM_ENABLE_CAP, &cap);
 }
 
+/* Exits to the guest's next g_sync() */
+static uint64_t exits_of_round(struct tvcpu *cpu)
+{
+	uint64_t before = tvcpu_counter(cpu, "exits");
+
+	tvm_sync(cpu);
+	return tvcpu_counter(cpu, "exits") - before;
+}
+
 TEST_F(exits, mwait)
 {
-	uint64_t before, with, without;
-
 	if (!(self->offered & KVM_X86_DISABLE_EXITS_MWAIT)) {
-		EXPECT_EQ(-EINVAL, disable(self, KVM_X86_DISABLE_EXITS_MWAIT));
+		ASSERT_EQ(-EINVAL, disable(self, KVM_X86_DISABLE_EXITS_MWAIT));
 		SKIP(return, "this CPU has no MWAIT that always wakes");
 	}
-	before = tvcpu_counter(&self->cpu, "exits");
-	tvm_sync(&self->cpu);
-	with = tvcpu_counter(&self->cpu, "exits") - before;
-	EXPECT_GE(with, TIMES);
+	EXPECT_GE(exits_of_round(&self->cpu), TIMES);
 	ASSERT_EQ(0, disable(self, KVM_X86_DISABLE_EXITS_MWAIT));
-	before = tvcpu_counter(&self->cpu, "exits");
-	tvm_sync(&self->cpu);
-	without = tvcpu_counter(&self->cpu, "exits") - before;
+	if (tvm_is_kvm())
+		SKIP(return, "stock KVM heeds it in later vCPUs only");
 	/* the host's interrupts remain */
-	EXPECT_LT(without, TIMES / 2);
+	EXPECT_LT(exits_of_round(&self->cpu), TIMES / 2);
+}
+
+/* -1: the machine does not tell */
+static int host_has_cstates(void)
+{
+	uint64_t value;
+	int i, ret = 0;
+
+	for (i = 0; i < NR_CSTATES; i++) {
+		ret = tvm_host_msr(cstate_msrs[i], &value);
+		if (!ret)
+			return 1;
+	}
+	return ret == -EIO ? 0 : -1;
+}
+
+static void deny_reads(struct tvm *vm, uint32_t msr)
+{
+	static uint8_t none[8];
+	struct kvm_msr_filter filter = {
+		.ranges[0] = {
+			.flags = KVM_MSR_FILTER_READ, .nmsrs = 1, .base = msr, .bitmap = none,
+		},
+	};
+
+	TVM_MUST(vm->fd, KVM_X86_SET_MSR_FILTER, &filter);
+}
+
+TEST_F(exits, cstates)
+{
+	uint64_t filtered;
+
+	if (!tvm_host_is_intel()) {
+		if (!tvm_is_kvm())
+			ASSERT_EQ(0, self->offered & KVM_X86_DISABLE_EXITS_CSTATE);
+		SKIP(return, "AMD's CPUs have no such MSRs");
+	}
+	if (!(self->offered & KVM_X86_DISABLE_EXITS_CSTATE)) {
+		ASSERT_NE(1, host_has_cstates());
+		ASSERT_EQ(-EINVAL, disable(self, KVM_X86_DISABLE_EXITS_CSTATE));
+		SKIP(return, "this CPU has none of the MSRs");
+	}
+	tvcpu_long_mode(&self->cpu, guest_reads_cstates);
+	ASSERT_EQ(0, disable(self, self->offered & ~KVM_X86_DISABLE_EXITS_CSTATE));
+	EXPECT_GE(exits_of_round(&self->cpu), TIMES);
+	ASSERT_EQ(0, disable(self, KVM_X86_DISABLE_EXITS_CSTATE));
+	if (tvm_is_kvm())
+		SKIP(return, "stock KVM heeds it in later vCPUs only");
+	EXPECT_LT(exits_of_round(&self->cpu), TIMES / 2 / NR_CSTATES);
+	deny_reads(&self->vm, cstate_msrs[1]);
+	filtered = exits_of_round(&self->cpu);
+	EXPECT_GE(filtered, TIMES / NR_CSTATES);
+	EXPECT_LT(filtered, TIMES);
 }
 
 TEST_F(exits, what_is_not_offered)

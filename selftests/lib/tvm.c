@@ -48,6 +48,22 @@ int tvm_host_is_intel(void)
 	return ebx == signature_INTEL_ebx;
 }
 
+int tvm_host_msr(uint32_t msr, uint64_t *value)
+{
+	int fd, ret = 0;
+
+	/* the device may be there without it */
+	if (system("modprobe msr 2>/dev/null") == -1)
+		return -errno;
+	fd = open("/dev/cpu/0/msr", O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (pread(fd, value, sizeof(*value), msr) != sizeof(*value))
+		ret = -errno;
+	close(fd);
+	return ret;
+}
+
 int tvm_open(void)
 {
 	int fd = open(tvm_device(), O_RDWR | O_CLOEXEC);

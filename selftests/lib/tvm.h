@@ -90,6 +90,9 @@ int tvm_is_kvm(void);
 /** tvm_host_is_intel() - Does the machine have VT-x rather than AMD-V? */
 int tvm_host_is_intel(void);
 
+/** tvm_host_msr() - Reads an MSR of the machine; 0, or -errno: -EIO if the CPU lacks it */
+int tvm_host_msr(uint32_t msr, uint64_t *value);
+
 /** tvm_open() - Opens the device; a device that is not there fails the test, it never skips */
 int tvm_open(void);
 

@@ -154,6 +154,8 @@ static u64 exits_to_disable(void)
 	if (boot_cpu_has(X86_FEATURE_MWAIT) && boot_cpu_has(X86_FEATURE_ARAT) &&
 	    !boot_cpu_has_bug(X86_BUG_MONITOR))
 		exits |= KVM_X86_DISABLE_EXITS_MWAIT;
+	if (hv_caps.has_cstate_msrs)
+		exits |= KVM_X86_DISABLE_EXITS_CSTATE;
 	return exits;
 }
 

@@ -33,6 +33,7 @@ struct hv_caps {
 	bool has_rdtscp, has_invpcid, has_xsaves, has_umip, has_pku;
 	bool logs_writes;		/* of pages that are not dirty: hv_dirty_logged() */
 	bool has_cmci;			/* machine checks of this vendor may interrupt (CMCI) */
+	bool has_cstate_msrs;		/* counters of C-states, which a guest may read directly */
 };
 
 struct hv_ops {

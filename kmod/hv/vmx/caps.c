@@ -262,6 +262,7 @@ static void describe(const struct vmx_caps *c, struct hv_caps *caps)
 	caps->max_page_level = c->ept_vpid & VMX_EPT_1GB_PAGE_BIT ? 3 :
 			       c->ept_vpid & VMX_EPT_2MB_PAGE_BIT ? 2 : 1;
 	caps->has_cmci = true;
+	caps->has_cstate_msrs = vmx_has_cstate_msrs();
 	caps->logs_writes = c->secondary_may & SECONDARY_EXEC_ENABLE_PML;
 	caps->has_rdtscp = c->secondary_may & SECONDARY_EXEC_ENABLE_RDTSCP;
 	caps->has_invpcid = c->secondary_may & SECONDARY_EXEC_ENABLE_INVPCID;

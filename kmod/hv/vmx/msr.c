@@ -39,6 +39,11 @@ static const u32 user_msr[VMX_NR_USER_MSRS] = {
 #define X2APIC_STRIDE	16	/* of the page's offsets, one MSR */
 #define X2APIC(offset)	(APIC_BASE_MSR + (offset) / X2APIC_STRIDE)
 
+/* How long a core was in a C-state (SDM volume 4); which of them there are depends on the model. */
+static const u32 cstate_msr[] = {
+	MSR_CORE_C1_RES, MSR_CORE_C3_RESIDENCY, MSR_CORE_C6_RESIDENCY, MSR_CORE_C7_RESIDENCY,
+};
+
 enum { PASS_READ = BIT(0), PASS_WRITE = BIT(1), PASS_BOTH = PASS_READ | PASS_WRITE };
 
 static void bitmap_pass(struct hv_vmx *vmx, u32 msr, unsigned int pass)
@@ -68,6 +73,28 @@ static void pass_switched(struct hv_vmx *vmx)
 		bitmap_pass(vmx, both[i], PASS_BOTH);
 	/* Hardware applies offset and ratio; a write must reach shared code. */
 	bitmap_pass(vmx, MSR_IA32_TSC, PASS_READ);
+}
+
+/* Whether the CPU has any of them. */
+bool vmx_has_cstate_msrs(void)
+{
+	u64 value;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(cstate_msr); i++)
+		if (!rdmsrl_safe(cstate_msr[i], &value))
+			return true;
+	return false;
+}
+
+/* KVM_X86_DISABLE_EXITS_CSTATE: one that the CPU lacks is #GP in the guest, as with an exit. */
+static void pass_cstates(struct hv_vmx *vmx)
+{
+	bool pass = vmx->vcpu.vm->disabled_exits & KVM_X86_DISABLE_EXITS_CSTATE;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(cstate_msr); i++)
+		bitmap_pass(vmx, cstate_msr[i], pass ? PASS_READ : 0);
 }
 
 void vmx_msr_bitmap_init(struct hv_vmx *vmx)
@@ -241,6 +268,7 @@ void vmx_msr_update(struct hv_vmx *vmx)
 	update_spec_ctrl(vmx);
 	bitmap_pass(vmx, MSR_IA32_PRED_CMD, has_ibpb(vcpu) ? PASS_WRITE : 0);
 	bitmap_pass(vmx, MSR_IA32_FLUSH_CMD, has_flush_l1d(vcpu) ? PASS_WRITE : 0);
+	pass_cstates(vmx);
 }
 
 /* Where a register of user mode is kept; NULL: not one of them. */

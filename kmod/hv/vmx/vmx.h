@@ -208,6 +208,7 @@ void vmx_update(struct hv_vcpu *vcpu);
 void vmx_write_tsc_offset(struct hv_vcpu *vcpu, u64 offset);
 
 /* msr.c */
+bool vmx_has_cstate_msrs(void);
 void vmx_msr_cpu_on(struct vmx_cpu *cpu);
 void vmx_msr_cpu_off(struct vmx_cpu *cpu);
 void vmx_msr_bitmap_init(struct hv_vmx *vmx);
