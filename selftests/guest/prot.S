@@ -17,5 +17,17 @@ g_prot_add:
 	outl	%eax, %dx
 	hlt
 
+/* EAX to the port in DX, for ever. */
+	.globl	g_prot_report
+g_prot_report:
+	outl	%eax, %dx
+	jmp	g_prot_report
+
+/* HLT, which only an SMI ends, then as above. */
+	.globl	g_prot_halt
+g_prot_halt:
+	hlt
+	jmp	g_prot_report
+
 	.code64
 	.section .note.GNU-stack, "", @progbits

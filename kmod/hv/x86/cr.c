@@ -60,7 +60,7 @@ bool hv_efer_valid(struct hv_vcpu *vcpu, u64 value)
 	return !(value & ~known);
 }
 
-static bool efer_valid_for_guest(const struct hv_vcpu *vcpu, u64 value)
+bool hv_efer_valid_for_guest(const struct hv_vcpu *vcpu, u64 value)
 {
 	if ((value & (EFER_LME | EFER_LMA)) && !hv_cpuid_has(vcpu, HV_F_LM))
 		return false;
@@ -247,7 +247,7 @@ int hv_efer_write(struct hv_vcpu *vcpu, u64 value, bool host)
 	u64 changed;
 
 	/* LMA is the CPU's: a write of it changes nothing. */
-	if (!hv_efer_valid(vcpu, value) || (!host && !efer_valid_for_guest(vcpu, value)))
+	if (!hv_efer_valid(vcpu, value) || (!host && !hv_efer_valid_for_guest(vcpu, value)))
 		return 1;
 	value = (value & ~(u64)EFER_LMA) | (vcpu->efer & EFER_LMA);
 	changed = value ^ vcpu->efer;

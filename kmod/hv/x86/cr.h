@@ -17,6 +17,8 @@ int hv_xcr_write(struct hv_vcpu *vcpu, u32 index, u64 value);
 bool hv_cr0_valid(struct hv_vcpu *vcpu, u64 value);	/* bits alone */
 bool hv_cr4_valid(struct hv_vcpu *vcpu, u64 value);
 bool hv_efer_valid(struct hv_vcpu *vcpu, u64 value);
+/* what the guest's CPUID allows of it */
+bool hv_efer_valid_for_guest(const struct hv_vcpu *vcpu, u64 value);
 
 /* bits CR3 may have in long mode */
 u64 hv_cr3_mask(struct hv_vcpu *vcpu, u64 cr4);
