@@ -17,7 +17,6 @@
 #define VPID_NONE	0	/* the host's own tag */
 
 #define EPT_QUAL_ADVANCED	BIT(9)	/* with advanced information: user-mode address */
-#define EPT_QUAL_NMI_UNBLOCK	BIT(12)
 #define EPT_CAP_ADVANCED	BIT_ULL(22)
 
 static DEFINE_SPINLOCK(vpid_lock);
@@ -115,9 +114,7 @@ int vmx_handle_ept_violation(struct hv_vmx *vmx)
 		.present = qual & EPT_VIOLATION_RWX_MASK,
 	};
 
-	/* The IRET that ended an NMI faulted here: NMIs are still blocked (SDM 28.2.3). */
-	if ((qual & EPT_QUAL_NMI_UNBLOCK) && !vmx->vectoring)
-		vmx_set_nmi_mask(&vmx->vcpu, true);
+	vmx_reblock_nmi(vmx, qual);
 	if (v.gva_valid) {
 		v.gva = vmcs_readl(GUEST_LINEAR_ADDRESS);
 		v.gva_is_walk = !(qual & EPT_VIOLATION_GVA_TRANSLATED);

@@ -12,7 +12,6 @@
 
 #define PML_ENTRIES	512
 #define PML_EMPTY	(PML_ENTRIES - 1)	/* the index counts down; beyond 0 it is full */
-#define PML_NMI_UNBLOCK	BIT(12)			/* exit qualification */
 
 int vmx_pml_create(struct hv_vmx *vmx)
 {
@@ -57,10 +56,9 @@ void vmx_pml_flush(struct hv_vmx *vmx)
 	vmcs_write16(GUEST_PML_INDEX, PML_EMPTY);
 }
 
-/* Full: it is empty by now. As after an EPT violation the IRET of an NMI may be undone. */
+/* Full: it is empty by now. */
 int vmx_handle_pml_full(struct hv_vmx *vmx)
 {
-	if ((vmcs_readl(EXIT_QUALIFICATION) & PML_NMI_UNBLOCK) && !vmx->vectoring)
-		vmx_set_nmi_mask(&vmx->vcpu, true);
+	vmx_reblock_nmi(vmx, vmcs_readl(EXIT_QUALIFICATION));
 	return HV_RESUME;
 }

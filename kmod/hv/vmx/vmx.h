@@ -55,6 +55,9 @@ static inline bool vmx_has_timer(void)
 /* Interruptibility: an instruction after STI or MOV SS is still to come. */
 #define VMX_SHADOW_BITS	(GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS)
 
+/* Qualification of exits in the middle of an instruction. */
+#define VMX_QUAL_NMI_UNBLOCKED	BIT(12)
+
 /* MSRs that only user mode uses: the guest's stay until this CPU returns to it. */
 enum vmx_user_msr {
 	VMX_USER_STAR, VMX_USER_LSTAR, VMX_USER_SFMASK, VMX_USER_TSC_AUX,
@@ -293,6 +296,16 @@ void vmcs_dump(struct hv_vmx *vmx);
 static inline unsigned int vmx_insn_len(void)
 {
 	return vmcs_read32(VM_EXIT_INSTRUCTION_LEN);
+}
+
+/*
+ * @qual is the qualification of an exit in the middle of an instruction. If that was the IRET of an
+ * NMI, NMIs are still blocked (SDM "NMI Unblocking Due to IRET").
+ */
+static inline void vmx_reblock_nmi(struct hv_vmx *vmx, unsigned long qual)
+{
+	if ((qual & VMX_QUAL_NMI_UNBLOCKED) && !vmx->vectoring)
+		vmx_set_nmi_mask(&vmx->vcpu, true);
 }
 
 #endif /* VELLUM_VMX_VMX_H */
