@@ -2,8 +2,7 @@
 /*
  * Guards KVM_CAP_X86_DISABLE_EXITS: instructions exit until the VMM disables that and not after,
  * also for a vCPU that is there already; counters of C-states that an MSR filter denies go on
- * exiting. What the CPU cannot do is not offered, and refused:
- * unknown bits, and the capabilities for exits of which no machine of ours has the control. Of
+ * exiting. What the CPU cannot do is not offered, and refused, as unknown bits are. Of
  * KVM_SET_GUEST_DEBUG those flags are taken that are claimed, and no others.
  */
 
@@ -160,21 +159,6 @@ TEST_F(exits, what_is_not_offered)
 		if (!(self->offered >> i & 1))
 			EXPECT_EQ(-EINVAL, disable(self, 1ULL << i));
 	EXPECT_EQ(0, disable(self, self->offered));
-}
-
-TEST_F(exits, controls_the_cpu_lacks)
-{
-	static const uint32_t caps[] = { KVM_CAP_X86_BUS_LOCK_EXIT, KVM_CAP_X86_NOTIFY_VMEXIT };
-	unsigned int i;
-
-	for (i = 0; i < sizeof(caps) / sizeof(caps[0]); i++) {
-		struct kvm_enable_cap cap = { .cap = caps[i], .args = { 2 } };
-
-		if (tvm_is_kvm() && tvm_cap(&self->vm, caps[i]))
-			continue;
-		EXPECT_EQ(0, tvm_cap(&self->vm, caps[i]));
-		EXPECT_EQ(-EINVAL, tvm_ioctl_p(self->vm.fd, KVM_ENABLE_CAP, &cap));
-	}
 }
 
 /* Each flag that is claimed is taken, the others are refused. */

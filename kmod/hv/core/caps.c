@@ -41,6 +41,10 @@
 #define HV_DIRTY_PROTECT_FLAGS \
 	(KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE | KVM_DIRTY_LOG_INITIALLY_SET)
 
+#define HV_BUS_LOCK_MODES	(KVM_BUS_LOCK_DETECTION_OFF | KVM_BUS_LOCK_DETECTION_EXIT)
+
+#define HV_NOTIFY_FLAGS		(KVM_X86_NOTIFY_VMEXIT_ENABLED | KVM_X86_NOTIFY_VMEXIT_USER)
+
 struct cap_value {
 	u16 cap;
 	int value;
@@ -175,6 +179,10 @@ long hv_check_extension(struct hv_vm *vm, unsigned long cap)
 		return boot_cpu_has(X86_FEATURE_XSAVE);
 	case KVM_CAP_X86_DISABLE_EXITS:
 		return exits_to_disable();
+	case KVM_CAP_X86_BUS_LOCK_EXIT:
+		return hv_caps.has_bus_lock_exit ? HV_BUS_LOCK_MODES : 0;
+	case KVM_CAP_X86_NOTIFY_VMEXIT:
+		return hv_caps.has_notify_exit;
 	case KVM_CAP_XSAVE2:
 		return hv_xsave2_size();
 	case KVM_CAP_TSC_CONTROL:
@@ -213,6 +221,30 @@ static long disable_exits(struct hv_vm *vm, u64 exits)
 		return -EINVAL;
 	vm->disabled_exits |= exits;
 	hv_vm_request_all(vm, HV_REQ_INTERCEPTS);
+	return 0;
+}
+
+/* The modes exclude each other. */
+static long bus_lock_exits(struct hv_vm *vm, u64 mode)
+{
+	if (!hv_caps.has_bus_lock_exit || (mode & ~(u64)HV_BUS_LOCK_MODES) ||
+	    mode == HV_BUS_LOCK_MODES)
+		return -EINVAL;
+	vm->bus_lock_exits = mode & KVM_BUS_LOCK_DETECTION_EXIT;
+	hv_vm_request_all(vm, HV_REQ_INTERCEPTS);
+	return 0;
+}
+
+/* The window is in the upper half. */
+static long notify_exits(struct hv_vm *vm, u64 arg)
+{
+	u32 flags = lower_32_bits(arg);
+
+	if (!hv_caps.has_notify_exit || (flags & ~HV_NOTIFY_FLAGS) ||
+	    !(flags & KVM_X86_NOTIFY_VMEXIT_ENABLED) || vm->created_vcpus)
+		return -EINVAL;
+	vm->notify_flags = flags;
+	vm->notify_window = upper_32_bits(arg);
 	return 0;
 }
 
@@ -296,6 +328,10 @@ static long enable_cap_locked(struct hv_vm *vm, const struct kvm_enable_cap *cap
 		return enable_x2apic_api(vm, arg);
 	case KVM_CAP_X86_DISABLE_EXITS:
 		return disable_exits(vm, arg);
+	case KVM_CAP_X86_BUS_LOCK_EXIT:
+		return bus_lock_exits(vm, arg);
+	case KVM_CAP_X86_NOTIFY_VMEXIT:
+		return notify_exits(vm, arg);
 	case KVM_CAP_MAX_VCPU_ID:
 		return limit_vcpu_ids(vm, arg);
 	case KVM_CAP_X86_APIC_BUS_CYCLES_NS:

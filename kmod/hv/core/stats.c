@@ -30,6 +30,7 @@ static const struct column columns[] = {
 	COLUMN(halt_exits), COLUMN(halt_successful_poll), COLUMN(irq_exits), COLUMN(tdp_faults),
 	COLUMN(insn_emulations), COLUMN(injections), COLUMN(requests),
 	COLUMN(host_state_reloads), COLUMN(fpu_loads), COLUMN(dirty_logged),
+	COLUMN(notify_window_exits),
 };
 
 /* The thread that ran it last, 0: none yet. */

@@ -62,6 +62,7 @@ HV_VCPU_READ(requests)
 HV_VCPU_READ(host_state_reloads)
 HV_VCPU_READ(fpu_loads)
 HV_VCPU_READ(dirty_logged)
+HV_VCPU_READ(notify_window_exits)
 
 #define VCPU_COUNTER(field)	{ #field, CUMULATIVE, 0, read_##field }
 
@@ -71,7 +72,7 @@ static const struct counter vcpu_counters[] = {
 	VCPU_COUNTER(halt_successful_poll), VCPU_COUNTER(tdp_faults),
 	VCPU_COUNTER(insn_emulations), VCPU_COUNTER(injections), VCPU_COUNTER(requests),
 	VCPU_COUNTER(host_state_reloads), VCPU_COUNTER(fpu_loads),
-	VCPU_COUNTER(dirty_logged),
+	VCPU_COUNTER(dirty_logged), VCPU_COUNTER(notify_window_exits),
 };
 
 #define HV_VM_READ(field)						\

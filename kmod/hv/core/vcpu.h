@@ -238,7 +238,7 @@ struct hv_vcpu {
 	struct hv_vcpu_stat {
 		u64 exits, io_exits, mmio_exits, signal_exits, halt_exits, irq_exits, tdp_faults,
 		    halt_successful_poll, insn_emulations, injections, requests,
-		    host_state_reloads, fpu_loads, dirty_logged;
+		    host_state_reloads, fpu_loads, dirty_logged, notify_window_exits;
 	} stat;
 };
 

@@ -103,6 +103,8 @@ struct hv_vm {
 	u64 tss_addr, identity_map_addr;
 	u64 disabled_quirks;		/* KVM_X86_QUIRK_*: see hv_quirk_off() */
 	u64 disabled_exits;		/* KVM_X86_DISABLE_EXITS_* */
+	bool bus_lock_exits;		/* KVM_CAP_X86_BUS_LOCK_EXIT */
+	u32 notify_flags, notify_window; /* KVM_CAP_X86_NOTIFY_VMEXIT; set before vCPUs are made */
 	u64 hypercall_exits;		/* KVM_CAP_EXIT_HYPERCALL: BIT(KVM_HC_*) */
 	bool halt_poll_set;		/* KVM_CAP_HALT_POLL: then this, not the module's */
 	u32 halt_poll_ns;

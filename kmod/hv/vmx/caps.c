@@ -91,6 +91,9 @@ static const u32 optional[NR_WORDS] = {
 #define SECONDARY_BY_CPUID (SECONDARY_EXEC_ENABLE_RDTSCP | SECONDARY_EXEC_ENABLE_INVPCID | \
 			    SECONDARY_XSAVES)
 
+/* Exits that user space asks for. */
+#define SECONDARY_BY_VM	(SECONDARY_EXEC_BUS_LOCK_DETECTION | SECONDARY_EXEC_NOTIFY_VM_EXITING)
+
 /* Whether the CPU logs writes depends on accessed and dirty bits in EPT entries. */
 static u32 usable_at_times(u32 may, u64 ept_vpid)
 {
@@ -239,7 +242,7 @@ static int read_caps(struct vmx_caps *c)
 	c->pin = choose(PIN, allowed);
 	c->cpu = choose(CPU, allowed) & ~CPU_AT_TIMES;
 	c->secondary = usable_secondary(choose(SECONDARY, allowed), c->ept_vpid);
-	c->secondary_may = (SECONDARY_BY_CPUID | SECONDARY_EXEC_ENABLE_PML) &
+	c->secondary_may = (SECONDARY_BY_CPUID | SECONDARY_BY_VM | SECONDARY_EXEC_ENABLE_PML) &
 			   (allowed[SECONDARY] >> 32);
 	c->secondary_may = usable_at_times(c->secondary_may, c->ept_vpid);
 	c->apicv = choose_apic(allowed);
@@ -262,6 +265,8 @@ static void describe(const struct vmx_caps *c, struct hv_caps *caps)
 	caps->max_page_level = c->ept_vpid & VMX_EPT_1GB_PAGE_BIT ? 3 :
 			       c->ept_vpid & VMX_EPT_2MB_PAGE_BIT ? 2 : 1;
 	caps->has_cmci = true;
+	caps->has_bus_lock_exit = c->secondary_may & SECONDARY_EXEC_BUS_LOCK_DETECTION;
+	caps->has_notify_exit = c->secondary_may & SECONDARY_EXEC_NOTIFY_VM_EXITING;
 	caps->has_cstate_msrs = vmx_has_cstate_msrs();
 	caps->logs_writes = c->secondary_may & SECONDARY_EXEC_ENABLE_PML;
 	caps->has_rdtscp = c->secondary_may & SECONDARY_EXEC_ENABLE_RDTSCP;

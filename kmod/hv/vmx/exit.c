@@ -21,6 +21,9 @@
 #include "x86/regs.h"
 #include "x86/ud.h"
 
+/* In the exit reason (SDM "Basic VM-Exit Information"): the guest locked the bus before. */
+#define REASON_BUS_LOCK	BIT(26)
+
 /* Exit qualification of I/O instructions (SDM table of that name). */
 #define IO_SIZE		GENMASK(2, 0)	/* bytes - 1 */
 #define IO_IN		BIT(3)
@@ -31,11 +34,6 @@
 enum { CR_MOV_TO, CR_MOV_FROM, CR_CLTS, CR_LMSW };
 
 typedef int (*exit_handler)(struct hv_vmx *vmx);
-
-static int handle_nothing(struct hv_vmx *vmx)
-{
-	return HV_RESUME;
-}
 
 /* The interrupt itself was taken when the run loop enabled interrupts. */
 static int handle_external_interrupt(struct hv_vmx *vmx)
@@ -223,6 +221,37 @@ static int handle_preemption_timer(struct hv_vmx *vmx)
 	return HV_RESUME;
 }
 
+/* A bus lock ends the stay, and is told along with whatever else ended it. */
+static int report_bus_lock(struct kvm_run *run, int ret)
+{
+	run->flags |= KVM_RUN_X86_BUS_LOCK;
+	if (ret != HV_RESUME)
+		return ret;
+	run->exit_reason = KVM_EXIT_X86_BUS_LOCK;
+	return HV_USERSPACE;
+}
+
+static int handle_bus_lock(struct hv_vmx *vmx)
+{
+	return report_bus_lock(vmx->vcpu.run, HV_RESUME);
+}
+
+/* For too long nothing could interrupt the guest. Without its context it cannot go on. */
+static int handle_notify(struct hv_vmx *vmx)
+{
+	unsigned long qual = vmcs_readl(EXIT_QUALIFICATION);
+	bool lost = qual & NOTIFY_VM_CONTEXT_INVALID;
+	struct hv_vcpu *vcpu = &vmx->vcpu;
+
+	vcpu->stat.notify_window_exits++;
+	vmx_reblock_nmi(vmx, qual);
+	if (!lost && !(vcpu->vm->notify_flags & KVM_X86_NOTIFY_VMEXIT_USER))
+		return HV_RESUME;
+	vcpu->run->exit_reason = KVM_EXIT_NOTIFY;
+	vcpu->run->notify.flags = lost ? KVM_NOTIFY_CONTEXT_INVALID : 0;
+	return HV_USERSPACE;
+}
+
 static const exit_handler handlers[] = {
 	[EXIT_REASON_EXCEPTION_NMI]	   = handle_exception,
 	[EXIT_REASON_EXTERNAL_INTERRUPT]   = handle_external_interrupt,
@@ -265,7 +294,8 @@ static const exit_handler handlers[] = {
 	[EXIT_REASON_ENCLS]		   = handle_ud,
 	[EXIT_REASON_PML_FULL]		   = vmx_handle_pml_full,
 	[EXIT_REASON_VMFUNC]		   = handle_ud,
-	[EXIT_REASON_BUS_LOCK]		   = handle_nothing,
+	[EXIT_REASON_BUS_LOCK]		   = handle_bus_lock,
+	[EXIT_REASON_NOTIFY]		   = handle_notify,
 };
 
 /* Exits whose handling touches no data but this guest's: L1D flush not needed after them. */
@@ -287,19 +317,27 @@ static int fail_entry(struct hv_vmx *vmx)
 	return HV_USERSPACE;
 }
 
-static int handle_by_table(struct hv_vmx *vmx, u32 reason)
+static int handle_by_table(struct hv_vmx *vmx, u16 reason)
 {
 	exit_handler handler;
 
-	if (unlikely(reason & VMX_EXIT_REASONS_FAILED_VMENTRY))
-		return fail_entry(vmx);
-	reason = (u16)reason;
 	if (unlikely(reason >= ARRAY_SIZE(handlers)))
 		return unexpected_exit(vmx);
 	handler = handlers[array_index_nospec(reason, ARRAY_SIZE(handlers))];
 	if (unlikely(!handler))
 		return unexpected_exit(vmx);
 	return handler(vmx);
+}
+
+/* More than its number is in the reason. */
+static noinline int handle_flagged(struct hv_vmx *vmx, u32 reason)
+{
+	int ret;
+
+	if (reason & VMX_EXIT_REASONS_FAILED_VMENTRY)
+		return fail_entry(vmx);
+	ret = handle_by_table(vmx, reason);
+	return reason & REASON_BUS_LOCK ? report_bus_lock(vmx->vcpu.run, ret) : ret;
 }
 
 /* Apart, or every exit would save the registers that it uses. */
@@ -340,7 +378,8 @@ int vmx_handle_exit(struct hv_vcpu *vcpu)
 	case EXIT_REASON_EPT_VIOLATION:
 		return vmx_handle_ept_violation(vmx);
 	default:
-		return handle_by_table(vmx, reason);
+		return unlikely(reason >> 16) ? handle_flagged(vmx, reason) :
+						handle_by_table(vmx, reason);
 	}
 }
 

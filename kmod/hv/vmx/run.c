@@ -18,7 +18,8 @@
  */
 #define MAY_VECTOR	(BIT_ULL(EXIT_REASON_EXCEPTION_NMI) | BIT_ULL(EXIT_REASON_TASK_SWITCH) | \
 			 BIT_ULL(EXIT_REASON_APIC_ACCESS) | BIT_ULL(EXIT_REASON_EPT_VIOLATION) | \
-			 BIT_ULL(EXIT_REASON_EPT_MISCONFIG) | BIT_ULL(EXIT_REASON_PML_FULL))
+			 BIT_ULL(EXIT_REASON_EPT_MISCONFIG) | BIT_ULL(EXIT_REASON_PML_FULL) | \
+			 BIT_ULL(EXIT_REASON_NOTIFY % 64))
 
 static noinline void write_timer(struct hv_vmx *vmx, u64 deadline)
 {
@@ -176,7 +177,7 @@ static noinline void entry_refused(struct hv_vmx *vmx)
 
 static noinline void after_delivery(struct hv_vmx *vmx)
 {
-	if (vmx->exit_reason == EXIT_REASON_EXCEPTION_NMI)
+	if ((u16)vmx->exit_reason == EXIT_REASON_EXCEPTION_NMI)
 		host_exception(vmx);
 	vmx_requeue(vmx);
 }

@@ -292,6 +292,7 @@ static void update_instructions(struct hv_vmx *vmx)
 			       hv_caps.has_invpcid && hv_cpuid_has(vcpu, HV_F_INVPCID));
 	vmcs_control_secondary(vmx, VMCS_CONTROL_BIT(XSAVES),
 			       hv_caps.has_xsaves && hv_cpuid_has(vcpu, HV_F_XSAVES));
+	vmcs_control_secondary(vmx, SECONDARY_EXEC_BUS_LOCK_DETECTION, vcpu->vm->bus_lock_exits);
 	vmcs_control_cpu(vmx, CPU_BASED_HLT_EXITING, !(disabled & KVM_X86_DISABLE_EXITS_HLT));
 	vmcs_control_cpu(vmx, CPU_BASED_MWAIT_EXITING | CPU_BASED_MONITOR_EXITING,
 			 !(disabled & KVM_X86_DISABLE_EXITS_MWAIT));

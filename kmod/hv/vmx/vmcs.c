@@ -58,6 +58,8 @@ static void init_controls(struct hv_vmx *vmx)
 	vmx->entry_controls = vmx_caps.entry;
 	if (!vmx->vpid)
 		vmx->secondary &= ~SECONDARY_EXEC_ENABLE_VPID;
+	if (vmx->vcpu.vm->notify_flags)
+		vmx->secondary |= SECONDARY_EXEC_NOTIFY_VM_EXITING;
 	vmcs_write32(PIN_BASED_VM_EXEC_CONTROL, vmx_caps.pin);
 	vmcs_write32(CPU_BASED_VM_EXEC_CONTROL, vmx->cpu_exec);
 	vmcs_write32(SECONDARY_VM_EXEC_CONTROL, vmx->secondary);
@@ -82,6 +84,8 @@ static void init_optional(struct hv_vmx *vmx)
 		vmcs_write32(PLE_GAP, PLE_GAP_CYCLES);
 		vmcs_write32(PLE_WINDOW, PLE_WINDOW_CYCLES);
 	}
+	if (vmx->secondary & SECONDARY_EXEC_NOTIFY_VM_EXITING)
+		vmcs_write32(NOTIFY_WINDOW, vmx->vcpu.vm->notify_window);
 	if (vmx->secondary & SECONDARY_EXEC_TSC_SCALING)
 		vmcs_write64(TSC_MULTIPLIER, BIT_ULL(hv_caps.tsc_ratio_frac_bits));
 	if (vmx_caps.secondary_may & VMCS_CONTROL_BIT(XSAVES))

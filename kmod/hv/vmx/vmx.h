@@ -20,7 +20,7 @@
  *
  * @pin, @cpu, @secondary, @exit, @entry: values every VMCS starts from: all that
  * is required, plus what is optional and there. @secondary_may: optional bits that
- * follow the guest's CPUID.
+ * follow the guest's CPUID or user space's wishes.
  */
 struct vmx_caps {
 	u64 basic;
