@@ -3,10 +3,13 @@
  * Guards paravirtual end of interrupt (MSR_KVM_PV_EOI_EN): a handler may clear a bit in memory
  * rather than write EOI, and what it did is known wherever it matters (the next interrupt, HLT,
  * EOI writes); there is no offer while another interrupt waits for the end, for
- * level-triggered ones, or after it was switched off; neither saved registers nor saved memory
- * know of an offer, so a guest goes on in another VM; values that are refused.
+ * level-triggered ones, or after it was switched off; that it ended costs the next interrupt no
+ * second look at what is pending; neither saved registers nor saved memory know of an offer, so a
+ * guest goes on in another VM; values that are refused.
  * Bad input: reserved bits, addresses without memory, no LAPIC.
  */
+#include <pthread.h>
+#include <sched.h>
 #include <string.h>
 #include <asm/kvm_para.h>
 
@@ -17,12 +20,13 @@
 #define LOW_VECTOR	0x41
 #define HIGH_VECTOR	0x52
 #define ROUNDS		20
+#define MSIS		200
 #define MSI_BASE	0xfee00000
 #define MSI_ASSERT	0x4000
 #define MSI_LEVEL	0x8000
 
 static volatile int ignore_offer, leave_in_handler;
-static volatile unsigned int taken[2], offers[2], eois;
+static volatile unsigned int taken[2], offers[2], eois, ended;
 
 static volatile uint32_t *area(void)
 {
@@ -127,6 +131,17 @@ static void guest_waits(void)
 	}
 }
 
+/* Interrupts come between any two instructions, and not by an exit of the guest's own. */
+static void guest_spins(void)
+{
+	prepare();
+	g_sync(0);
+	asm volatile("sti");
+	while (ended < MSIS)
+		ended = taken[0];
+	g_sync(ended);
+}
+
 FIXTURE(pv_eoi) {
 	struct tvm vm;
 	struct tvcpu cpu;
@@ -197,6 +212,37 @@ static void msi(struct tvm *vm, uint32_t vector, int level)
 	};
 
 	TVM_MUST(vm->fd, KVM_SIGNAL_MSI, &m);
+}
+
+static void *send_msis(void *vm)
+{
+	unsigned int i;
+
+	for (i = 0; i < MSIS; i++) {
+		msi(vm, LOW_VECTOR, 0);
+		while (ended <= i)
+			sched_yield();
+	}
+	return NULL;
+}
+
+TEST_F(pv_eoi, one_look_for_each)
+{
+	uint64_t before, requests;
+	pthread_t thread;
+
+	if (tvm_is_kvm())
+		SKIP(return, "stock KVM does not count requests");
+	tvcpu_long_mode(&self->cpu, guest_spins);
+	tvm_sync(&self->cpu);
+	before = tvcpu_counter(&self->cpu, "requests");
+	ASSERT_EQ(0, pthread_create(&thread, NULL, send_msis, &self->vm));
+	EXPECT_EQ(MSIS, tvm_sync(&self->cpu));
+	pthread_join(thread, NULL);
+	requests = tvcpu_counter(&self->cpu, "requests") - before;
+	EXPECT_EQ(0, eois);
+	EXPECT_GE(requests, MSIS);
+	EXPECT_LT(requests, MSIS * 3 / 2);
 }
 
 TEST_F(pv_eoi, halt_knows_of_the_end)

@@ -58,9 +58,11 @@ static void drain_interrupts(struct hv_vcpu *vcpu)
 {
 	if (vcpu->lapic && hv_request_take(vcpu, HV_REQ_APIC_EVENT))
 		hv_lapic_events(vcpu);
-	if (!hv_request_take(vcpu, HV_REQ_EVENT))
+	if (!test_bit(HV_REQ_EVENT, &vcpu->requests))
 		return;
+	/* The end of an interrupt is an event, too: it comes with this request, not with another. */
 	hv_pv_eoi_sync(vcpu);
+	hv_request_take(vcpu, HV_REQ_EVENT);
 	if (vcpu->lapic)
 		hv_lapic_timer_sync(vcpu);
 	/* An INIT may have stopped this vCPU: then there is nothing to enter with. */
