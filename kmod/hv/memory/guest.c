@@ -306,6 +306,34 @@ int hv_guest_cmpxchg(struct hv_vcpu *vcpu, u64 gpa, void *old, const void *new, 
 }
 
 /**
+ * hv_guest_update() - read and write a small area by a function, and log its page as dirty
+ * @vcpu: whose memory, loaded; its task is the caller
+ * @gpa: guest-physical address; the area lies within a page
+ * @len: bytes
+ * @update: is given the area's user address and @arg
+ * @arg: what else @update needs
+ *
+ * Return: what @update does; -EFAULT too if nothing backs the area, or private memory.
+ */
+int hv_guest_update(struct hv_vcpu *vcpu, u64 gpa, unsigned long len, hv_guest_update_fn update,
+		    void *arg)
+{
+	struct hv_vm *vm = vcpu->vm;
+	struct hv_memslot *slot;
+	int idx, ret = -EFAULT;
+
+	idx = srcu_read_lock(&vm->srcu);
+	slot = guest_slot(vcpu, gpa, true);
+	if (slot && !hv_gfn_private(vm, gpa >> PAGE_SHIFT) && guest_loggable(vcpu, slot, len)) {
+		ret = update(guest_hva(slot, gpa), arg);
+		/* also after an error: part may have been written */
+		guest_dirtied(vcpu, slot, gpa, len);
+	}
+	srcu_read_unlock(&vm->srcu, idx);
+	return ret;
+}
+
+/**
  * hv_guest_backed() - whether slots back a whole guest-physical range
  * @vcpu: whose memory
  * @gpa: guest-physical address, bytes

@@ -18,6 +18,10 @@ int hv_guest_clear(struct hv_vcpu *vcpu, u64 gpa, unsigned long len);
  * -EAGAIN (differed; *old updated), -EFAULT
  */
 int hv_guest_cmpxchg(struct hv_vcpu *vcpu, u64 gpa, void *old, const void *new, unsigned int len);
+/* What takes more than one of these, at once: @update returns 0 or -EFAULT */
+typedef int (*hv_guest_update_fn)(void __user *area, void *arg);
+int hv_guest_update(struct hv_vcpu *vcpu, u64 gpa, unsigned long len, hv_guest_update_fn update,
+		    void *arg);
 /* true if the whole range lies in slots (writable ones for @write) */
 bool hv_guest_backed(struct hv_vcpu *vcpu, u64 gpa, unsigned long len, bool write);
 

@@ -10,6 +10,7 @@
  *
  * Where hardware ends interrupts by itself there is no exit to save, and no offer.
  */
+#include <linux/uaccess.h>
 #include <uapi/linux/kvm_para.h>
 
 #include "irqchip/lapic.h"
@@ -24,21 +25,26 @@ static u64 area(const struct hv_vcpu *vcpu)
 	return vcpu->pv.eoi_msr & ~(u64)EOI_FLAGS;
 }
 
+static int put_bit(void __user *area, void *bit)
+{
+	return put_user(*(u8 *)bit, (u8 __user *)area);
+}
+
 /* Only the lowest bit of the area is ours, and the guest keeps the others 0. */
 static bool write_bit(struct hv_vcpu *vcpu, u8 bit)
 {
-	return !hv_guest_write(vcpu, area(vcpu), &bit, sizeof(bit));
+	return !hv_guest_update(vcpu, area(vcpu), sizeof(bit), put_bit, &bit);
 }
 
 void hv_pv_eoi_take_back(struct hv_vcpu *vcpu)
 {
-	u8 bit;
+	u64 bits;
 
 	vcpu->pv.eoi_offered = false;
 	/* If the memory is gone nobody can have answered there. */
-	if (hv_guest_read(vcpu, area(vcpu), &bit, sizeof(bit)))
+	if (hv_guest_read_entry(vcpu, area(vcpu), &bits, EOI_AREA_LEN))
 		return;
-	if (bit & KVM_PV_EOI_MASK)
+	if (bits & KVM_PV_EOI_MASK)
 		write_bit(vcpu, KVM_PV_EOI_DISABLED);
 	else
 		hv_lapic_eoi(vcpu);

@@ -19,13 +19,6 @@
 #include "memory/guest.h"
 #include "x86/tsc.h"
 
-static u64 field(const struct hv_vcpu *vcpu, size_t offset)
-{
-	return (vcpu->pv.steal_msr & KVM_STEAL_VALID_BITS) + offset;
-}
-
-#define FIELD(vcpu, name)	field(vcpu, offsetof(struct kvm_steal_time, name))
-
 /* Time this task was runnable and did not run, since the last look. */
 static u64 stolen(struct hv_vcpu *vcpu)
 {
@@ -57,54 +50,80 @@ void hv_steal_load(struct hv_vcpu *vcpu)
 		hv_request(vcpu, HV_REQ_STEAL_UPDATE);
 }
 
+static int say_preempted(void __user *area, void *arg)
+{
+	struct kvm_steal_time __user *st = area;
+
+	return put_user((u8)KVM_VCPU_PREEMPTED, &st->preempted);
+}
+
+static int update_area(struct hv_vcpu *vcpu, hv_guest_update_fn update, void *arg)
+{
+	return hv_guest_update(vcpu, vcpu->pv.steal_msr & KVM_STEAL_VALID_BITS,
+			       sizeof(struct kvm_steal_time), update, arg);
+}
+
 /*
  * Scheduled out: under the scheduler's locks, so a page that is not there at the moment stays
  * untouched; the others then interrupt this vCPU as they would without all this.
  */
 void hv_steal_preempted(struct hv_vcpu *vcpu)
 {
-	const u8 preempted = KVM_VCPU_PREEMPTED;
-
 	if (!vcpu->pv.at_boundary || vcpu->pv.preempted_told || current->mm != vcpu->vm->mm)
 		return;
 	pagefault_disable();
-	vcpu->pv.preempted_told = !hv_guest_write(vcpu, FIELD(vcpu, preempted), &preempted,
-						  sizeof(preempted));
+	vcpu->pv.preempted_told = !update_area(vcpu, say_preempted, NULL);
 	pagefault_enable();
 }
 
-/* Clear "preempted"; the flush somebody asked for meanwhile is done here. */
-static void back_again(struct hv_vcpu *vcpu)
-{
-	u8 old = 0, none = 0;
-	int ret;
+/**
+ * struct steal_news - what a vCPU that is back on its CPU tells and hears
+ * @stolen: nanoseconds to add
+ * @preempted: what is expected there, then what was: KVM_VCPU_*
+ */
+struct steal_news {
+	u64 stolen;
+	u8 preempted;
+};
 
-	do {
-		ret = hv_guest_cmpxchg(vcpu, FIELD(vcpu, preempted), &old, &none, sizeof(old));
-	} while (ret == -EAGAIN);
-	vcpu->pv.preempted_told = false;
-	/* If the memory is gone, what was asked there is unknown. */
-	if (ret || (old & KVM_VCPU_FLUSH_TLB))
-		hv_ops->flush_guest(vcpu);
+/* Clears "preempted" and adds up the time, whose version is odd meanwhile. */
+static int tell(void __user *area, void *arg)
+{
+	struct kvm_steal_time __user *st = area;
+	struct steal_news *news = arg;
+	u32 version;
+	u64 steal;
+
+	if (!user_access_begin(st, sizeof(*st)))
+		return -EFAULT;
+	while (!unsafe_try_cmpxchg_user(&st->preempted, &news->preempted, (u8)0, fault))
+		;
+	unsafe_get_user(version, &st->version, fault);
+	unsafe_get_user(steal, &st->steal, fault);
+	version = (version + 1) | 1;
+	unsafe_put_user(version, &st->version, fault);
+	smp_wmb();	/* the odd version first */
+	unsafe_put_user(steal + news->stolen, &st->steal, fault);
+	smp_wmb();	/* the even version last */
+	unsafe_put_user(version + 1, &st->version, fault);
+	user_access_end();
+	return 0;
+fault:
+	user_access_end();
+	return -EFAULT;
 }
 
 void hv_steal_update(struct hv_vcpu *vcpu)
 {
-	struct kvm_steal_time st;
+	struct steal_news news = {
+		.preempted = vcpu->pv.preempted_told ? KVM_VCPU_PREEMPTED : 0,
+	};
 
 	if (!(vcpu->pv.steal_msr & KVM_MSR_ENABLED))
 		return;
-	back_again(vcpu);
-	if (hv_guest_read(vcpu, field(vcpu, 0), &st, sizeof(st)))
-		return;
-	st.steal += stolen(vcpu);
-	/* steal precedes the version in the page, so the three steps are spelled out. */
-	st.version = (st.version + 1) | 1;
-	if (hv_guest_write(vcpu, FIELD(vcpu, version), &st.version, sizeof(st.version)))
-		return;
-	smp_wmb();	/* the odd version first */
-	hv_guest_write(vcpu, FIELD(vcpu, steal), &st.steal, sizeof(st.steal));
-	smp_wmb();	/* the even version last */
-	st.version++;
-	hv_guest_write(vcpu, FIELD(vcpu, version), &st.version, sizeof(st.version));
+	news.stolen = stolen(vcpu);
+	vcpu->pv.preempted_told = false;
+	/* Somebody may have asked for a flush; if the memory is gone, it is unknown what was asked. */
+	if (update_area(vcpu, tell, &news) || (news.preempted & KVM_VCPU_FLUSH_TLB))
+		hv_ops->flush_guest(vcpu);
 }
