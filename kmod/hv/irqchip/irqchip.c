@@ -201,5 +201,7 @@ int hv_irq_ack(struct hv_vcpu *vcpu)
 {
 	if (!vcpu->lapic)
 		return -1;
-	return extint_pending(vcpu) ? extint_ack(vcpu) : hv_lapic_take(vcpu);
+	if (extint_pending(vcpu))
+		return extint_ack(vcpu);
+	return vcpu->lapic->by_hw ? -1 : hv_lapic_take(vcpu);
 }

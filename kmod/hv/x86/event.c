@@ -236,20 +236,15 @@ static bool nmi_inject(struct hv_vcpu *vcpu, bool busy)
 static void interrupt_inject(struct hv_vcpu *vcpu, bool busy)
 {
 	struct hv_events *ev = &vcpu->events;
-	int vector;
+	int vector = -1;
 
-	if (!hv_irq_injectable(vcpu)) {
-		hv_ops->want_interrupt_window(vcpu, false);
-		return;
-	}
-	if (!busy && !ev->interrupt.injected && hv_ops->interrupt_allowed(vcpu)) {
+	if (!busy && !ev->interrupt.injected && hv_ops->interrupt_allowed(vcpu))
 		vector = hv_irq_ack(vcpu);
-		if (vector >= 0) {
-			ev->interrupt.vector = vector;
-			ev->interrupt.soft = false;
-			ev->interrupt.injected = true;
-			hv_ops->inject_interrupt(vcpu);
-		}
+	if (vector >= 0) {
+		ev->interrupt.vector = vector;
+		ev->interrupt.soft = false;
+		ev->interrupt.injected = true;
+		hv_ops->inject_interrupt(vcpu);
 	}
 	hv_ops->want_interrupt_window(vcpu, hv_irq_injectable(vcpu));
 }
