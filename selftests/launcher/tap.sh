@@ -23,7 +23,7 @@ tap_result() {
 	for f in "$@"; do
 		[ -f "$f" ] || continue
 		echo "# $f:"
-		tail -n 12 "$f" | cut -c1-200 | sed 's/^/#   /'
+		tail -n 60 "$f" | cut -c1-200 | sed 's/^/#   /'
 	done
 }
 
