@@ -133,8 +133,8 @@ TEST_F(io, bad_memory)
 	EXPECT_EQ(-1, pread(self->fd, hole + PAGE, 10, 0));
 	EXPECT_EQ(EFAULT, errno);
 	EXPECT_EQ(100, pread(self->fd, hole + PAGE - 100, 300, 0));
-	/* From a hole of the file too. */
-	EXPECT_EQ(100, pread(self->fd, hole + PAGE - 100, 300, 5 * PAGE));
+	/* From a hole of the file too, which kernels without fast strings clear by eight bytes. */
+	EXPECT_EQ(96, pread(self->fd, hole + PAGE - 96, 300, 5 * PAGE));
 	munmap(hole, PAGE);
 }
 
