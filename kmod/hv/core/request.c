@@ -60,7 +60,7 @@ static void drain_interrupts(struct hv_vcpu *vcpu)
 		hv_lapic_events(vcpu);
 	if (!test_bit(HV_REQ_EVENT, &vcpu->requests))
 		return;
-	/* The end of an interrupt is an event, too: it comes with this request, not with another. */
+	/* The end of an interrupt is an event, too, and comes with this request. */
 	hv_pv_eoi_sync(vcpu);
 	hv_request_take(vcpu, HV_REQ_EVENT);
 	if (vcpu->lapic)

@@ -123,7 +123,7 @@ void hv_steal_update(struct hv_vcpu *vcpu)
 		return;
 	news.stolen = stolen(vcpu);
 	vcpu->pv.preempted_told = false;
-	/* Somebody may have asked for a flush; if the memory is gone, it is unknown what was asked. */
+	/* Was a flush asked for? If the memory is gone, that is unknown. */
 	if (update_area(vcpu, tell, &news) || (news.preempted & KVM_VCPU_FLUSH_TLB))
 		hv_ops->flush_guest(vcpu);
 }
