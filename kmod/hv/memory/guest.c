@@ -130,17 +130,18 @@ int hv_guest_read(struct hv_vcpu *vcpu, u64 gpa, void *buf, unsigned long len)
 }
 
 /**
- * hv_guest_read_entry() - read a page-table entry, in one piece
- * @vcpu: the vCPU whose walk it is; its slot hint is used
+ * hv_guest_read_once() - read 4 or 8 bytes by one access
+ * @vcpu: whose memory, loaded; its task is the caller
  * @gpa: guest-physical address, aligned to @size
- * @val: the entry
+ * @val: what was there
  * @size: 4 or 8 bytes
  *
- * A walk is most of what an emulated instruction costs: this is the short way for it.
+ * For the entries of page tables and for areas that the guest writes meanwhile; the short way, too:
+ * a walk is most of what an emulated instruction costs.
  *
  * Return: 0 or -EFAULT.
  */
-int hv_guest_read_entry(struct hv_vcpu *vcpu, u64 gpa, u64 *val, unsigned int size)
+int hv_guest_read_once(struct hv_vcpu *vcpu, u64 gpa, u64 *val, unsigned int size)
 {
 	struct hv_vm *vm = vcpu->vm;
 	int idx = srcu_read_lock(&vm->srcu);

@@ -10,7 +10,7 @@
 #include "core/vm.h"
 
 int hv_guest_read(struct hv_vcpu *vcpu, u64 gpa, void *buf, unsigned long len);
-int hv_guest_read_entry(struct hv_vcpu *vcpu, u64 gpa, u64 *val, unsigned int size);
+int hv_guest_read_once(struct hv_vcpu *vcpu, u64 gpa, u64 *val, unsigned int size);
 int hv_guest_write(struct hv_vcpu *vcpu, u64 gpa, const void *buf, unsigned long len);
 int hv_guest_clear(struct hv_vcpu *vcpu, u64 gpa, unsigned long len);
 /*

@@ -42,7 +42,7 @@ void hv_pv_eoi_take_back(struct hv_vcpu *vcpu)
 
 	vcpu->pv.eoi_offered = false;
 	/* If the memory is gone nobody can have answered there. */
-	if (hv_guest_read_entry(vcpu, area(vcpu), &bits, EOI_AREA_LEN))
+	if (hv_guest_read_once(vcpu, area(vcpu), &bits, EOI_AREA_LEN))
 		return;
 	if (bits & KVM_PV_EOI_MASK)
 		write_bit(vcpu, KVM_PV_EOI_DISABLED);

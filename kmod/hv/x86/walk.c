@@ -109,7 +109,7 @@ static int entry_read(struct hv_vcpu *vcpu, const struct paging *p, u64 table, u
 		return 0;
 	}
 	pte->gpa = table + index * p->entry_size;
-	return hv_guest_read_entry(vcpu, pte->gpa, &pte->value, p->entry_size);
+	return hv_guest_read_once(vcpu, pte->gpa, &pte->value, p->entry_size);
 }
 
 static bool is_leaf(const struct paging *p, const struct pte *pte)
