@@ -4,6 +4,7 @@
  * physical CPU, kicks.
  */
 #include <linux/anon_inodes.h>
+#include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/mm.h>
 #include <linux/module.h>
@@ -268,17 +269,23 @@ void hv_vcpu_destroy(struct hv_vcpu *vcpu)
 static int vcpu_publish(struct hv_vcpu *vcpu)
 {
 	struct hv_vm *vm = vcpu->vm;
-	int fd;
+	struct file *file;
+	int fd = get_unused_fd_flags(O_CLOEXEC);
 
-	hv_vm_get(vm);
-	fd = anon_inode_getfd("vellum-vcpu", &vcpu_fops, vcpu, O_RDWR | O_CLOEXEC);
-	if (fd < 0) {
-		hv_vm_put(vm);
+	if (fd < 0)
 		return fd;
+	hv_vm_get(vm);
+	file = anon_inode_getfile("vellum-vcpu", &vcpu_fops, vcpu, O_RDWR);
+	if (IS_ERR(file)) {
+		hv_vm_put(vm);
+		put_unused_fd(fd);
+		return PTR_ERR(file);
 	}
 	vm->vcpus[vcpu->index] = vcpu;
 	/* whoever sees the count sees the pointer and what it points to */
 	smp_store_release(&vm->nr_vcpus, vcpu->index + 1);
+	/* Last: with the descriptor it can run, and then a flush must find it. */
+	fd_install(fd, file);
 	return fd;
 }
 
