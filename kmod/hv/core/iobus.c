@@ -155,46 +155,50 @@ static void bus_blank(struct hv_iobus *bus, const struct hv_iodev *dev)
 			WRITE_ONCE(bus->range[i].dev, &gone_dev);
 }
 
-static void bus_shrink(struct hv_vm *vm, enum hv_bus which, const struct hv_iodev *dev, int by)
+/* With it go ranges that an earlier shrinking had to leave behind. */
+static void bus_shrink(struct hv_vm *vm, enum hv_bus which, const struct hv_iodev *dev)
 {
 	struct hv_iobus *old = bus_locked(vm, which), *new;
 	int i, n = 1;
 
-	new = bus_alloc(old->count - by);
+	new = bus_alloc(old->count - ranges_of(old, dev) - ranges_of(old, &gone_dev));
 	if (!new) {
 		bus_blank(old, dev);
 		return;
 	}
 	for (i = 1; i <= old->count; i++)
-		if (old->range[i].dev != dev)
+		if (old->range[i].dev != dev && old->range[i].dev != &gone_dev)
 			new->range[n++] = old->range[i];
 	bus_publish(vm, which, new);
 }
 
 void hv_iobus_remove(struct hv_vm *vm, enum hv_bus which, struct hv_iodev *dev)
 {
-	int n = ranges_of(bus_locked(vm, which), dev);
-
-	if (!n)
+	if (!ranges_of(bus_locked(vm, which), dev))
 		return;
-	bus_shrink(vm, which, dev, n);
+	bus_shrink(vm, which, dev);
 	synchronize_rcu_expedited();
 	if (dev->ops->destroy)
 		dev->ops->destroy(dev);
 }
 
-/* Devices whose ranges have an owner elsewhere are gone by now; the rest is told once each. */
+/*
+ * Devices whose ranges have an owner elsewhere are gone by now; the rest is told once each. Nobody
+ * reads the bus any more, so that it takes no memory to empty it.
+ */
 static void bus_destroy(struct hv_vm *vm, enum hv_bus which)
 {
-	struct hv_iobus *bus;
+	struct hv_iobus *bus = bus_locked(vm, which);
+	struct hv_iodev *dev;
+	int i;
 
-	while ((bus = bus_locked(vm, which)) && bus->count) {
-		struct hv_iodev *dev = bus->range[1].dev;
-
+	for (i = 1; bus && i <= bus->count; i++) {
+		dev = bus->range[i].dev;
 		if (dev == &gone_dev)
-			bus_shrink(vm, which, dev, ranges_of(bus, dev));
-		else
-			hv_iobus_remove(vm, which, dev);
+			continue;
+		bus_blank(bus, dev);
+		if (dev->ops->destroy)
+			dev->ops->destroy(dev);
 	}
 	RCU_INIT_POINTER(*hv_iobus_slot(vm, which), NULL);
 	kfree(bus);
