@@ -14,6 +14,7 @@
 
 #include "core/caps.h"
 #include "core/eventfd.h"
+#include "core/hw.h"
 #include "core/ops.h"
 #include "core/stats.h"
 #include "core/vcpu.h"
@@ -147,14 +148,20 @@ static int __init vellum_init(void)
 	ret = hv_async_pf_init();
 	if (ret)
 		goto gmem;
-	ret = register_devices();
+	ret = hv_hw_init();
 	if (ret)
 		goto async_pf;
 	/* For the module's life rather than a VM's: each change patches the scheduler's code. */
 	preempt_notifier_inc();
+	ret = register_devices();
+	if (ret)
+		goto hw;
 	hv_stats_init();
 	pr_info(pr_hv_fmt("ready on %s\n"), hv_ops->name);
 	return 0;
+hw:
+	preempt_notifier_dec();
+	hv_hw_exit();
 async_pf:
 	hv_async_pf_exit();
 gmem:
@@ -169,10 +176,11 @@ unprobe:
 static void __exit vellum_exit(void)
 {
 	hv_stats_exit();
-	preempt_notifier_dec();
 	if (kvm_node)
 		misc_deregister(&kvm_device);
 	misc_deregister(&vellum_device);
+	preempt_notifier_dec();
+	hv_hw_exit();
 	hv_async_pf_exit();
 	hv_gmem_exit();
 	hv_irqfd_exit();

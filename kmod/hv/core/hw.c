@@ -23,7 +23,8 @@
 DEFINE_PER_CPU(bool, hv_cpu_on);
 
 static DEFINE_MUTEX(hw_lock);		/* inside cpus_read_lock() */
-static LIST_HEAD(hw_vms);		/* hw_lock: VMs alive */
+static LIST_HEAD(hw_vms);		/* hw_lock: VMs whose vCPUs are alive */
+static unsigned int hw_users;		/* hw_lock: VMs that need the CPUs on */
 static bool hw_shut_down;		/* reboot has begun: no CPU comes on again */
 
 static int cpu_on_here(void)
@@ -172,7 +173,6 @@ static int hw_enable_all(void)
 	ret = atomic_read(&error);
 	if (!ret) {
 		register_syscore(&hw_syscore);
-		register_reboot_notifier(&hw_reboot_notifier);
 		cpu_emergency_register_virt_callback(emergency_off);
 		return 0;
 	}
@@ -184,7 +184,6 @@ static int hw_enable_all(void)
 static void hw_disable_all(void)
 {
 	cpu_emergency_unregister_virt_callback(emergency_off);
-	unregister_reboot_notifier(&hw_reboot_notifier);
 	unregister_syscore(&hw_syscore);
 	on_each_cpu(cpu_off_ipi, NULL, 1);
 	cpuhp_remove_state_nocalls_cpuslocked(HV_CPUHP_STATE);
@@ -196,10 +195,12 @@ int hv_hw_get(struct hv_vm *vm)
 
 	cpus_read_lock();
 	mutex_lock(&hw_lock);
-	if (list_empty(&hw_vms))
+	if (!hw_users)
 		ret = hw_enable_all();
-	if (!ret)
+	if (!ret) {
 		list_add(&vm->link, &hw_vms);
+		hw_users++;
+	}
 	mutex_unlock(&hw_lock);
 	cpus_read_unlock();
 	if (ret == -EBUSY)
@@ -207,13 +208,31 @@ int hv_hw_get(struct hv_vm *vm)
 	return ret;
 }
 
+void hv_hw_hide(struct hv_vm *vm)
+{
+	mutex_lock(&hw_lock);
+	list_del_init(&vm->link);
+	mutex_unlock(&hw_lock);
+}
+
 void hv_hw_put(struct hv_vm *vm)
 {
 	cpus_read_lock();
 	mutex_lock(&hw_lock);
 	list_del(&vm->link);
-	if (list_empty(&hw_vms))
+	if (!--hw_users)
 		hw_disable_all();
 	mutex_unlock(&hw_lock);
 	cpus_read_unlock();
+}
+
+/* Not with the first VM: the notifier's lock is outside hw_lock while a reboot runs. */
+int hv_hw_init(void)
+{
+	return register_reboot_notifier(&hw_reboot_notifier);
+}
+
+void hv_hw_exit(void)
+{
+	unregister_reboot_notifier(&hw_reboot_notifier);
 }

@@ -18,4 +18,10 @@ DECLARE_PER_CPU(bool, hv_cpu_on);
 int hv_hw_get(struct hv_vm *vm);
 void hv_hw_put(struct hv_vm *vm);
 
+/* Before its vCPUs go: a reboot looks at them no more. */
+void hv_hw_hide(struct hv_vm *vm);
+
+int hv_hw_init(void);		/* module load */
+void hv_hw_exit(void);
+
 #endif /* VELLUM_CORE_HW_H */

@@ -117,6 +117,8 @@ static void vm_destroy(struct kref *ref)
 	struct hv_vm *vm = container_of(ref, struct hv_vm, ref);
 	int i;
 
+	/* A reboot looks at the vCPUs of all VMs. */
+	hv_hw_hide(vm);
 	hv_stats_remove(vm);
 	hv_irqfd_release_all(vm);
 	hv_notifier_unregister(vm);
