@@ -6,8 +6,10 @@
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "kselftest_harness.h"
 #include "tvm.h"
@@ -16,6 +18,7 @@
 #define SIZE	(PAGES * TVM_PAGE)
 #define GPA	TVM_TEST_GPA
 #define SLOT	TVM_SLOT_TEST
+#define ROUNDS	20
 #define PUNCH	(FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE)
 
 static volatile uint64_t where;
@@ -75,21 +78,30 @@ static long bind_slot(struct tvm *vm, uint32_t slot, uint32_t flags, uint64_t gp
 	return tvm_ioctl_p(vm->fd, KVM_SET_USER_MEMORY_REGION2, &r);
 }
 
+/* A VM with a slot of both kinds; the file that backs its private side. */
+static int start(struct tvm *vm, struct tvcpu *cpu, const void *mem)
+{
+	int fd;
+
+	tvm_create_type(vm, KVM_X86_SW_PROTECTED_VM, 0);
+	tvcpu_create(cpu, vm, 0);
+	tvcpu_long_mode(cpu, guest_swap);
+	fd = create_gmem(vm, SIZE, 0);
+	if (fd < 0 || bind_slot(vm, SLOT, 0, GPA, SIZE, mem, fd, 0))
+		tvm_die("no private memory");
+	return fd;
+}
+
 FIXTURE_SETUP(gmem)
 {
-	struct tvm *vm = &self->vm, plain;
+	struct tvm plain;
 
 	tvm_create(&plain, TVM_BARE);
 	if (!(tvm_cap(&plain, KVM_CAP_VM_TYPES) & 1 << KVM_X86_SW_PROTECTED_VM))
 		SKIP(return, "no KVM_X86_SW_PROTECTED_VM");
 	tvm_destroy(&plain);
-	tvm_create_type(vm, KVM_X86_SW_PROTECTED_VM, 0);
-	tvcpu_create(&self->cpu, vm, 0);
-	tvcpu_long_mode(&self->cpu, guest_swap);
 	self->mem = tvm_mem(SIZE);
-	self->fd = create_gmem(vm, SIZE, 0);
-	ASSERT_GE(self->fd, 0);
-	ASSERT_EQ(0, bind_slot(vm, SLOT, 0, GPA, SIZE, self->mem, self->fd, 0));
+	self->fd = start(&self->vm, &self->cpu, self->mem);
 	where = GPA;
 	value = 0;
 }
@@ -204,6 +216,46 @@ TEST_F(gmem, lifetimes)
 	EXPECT_EQ(1, tvm_sync(&self->cpu));
 	EXPECT_EQ(0x42, seen);
 	self->fd = fd;
+}
+
+/* Takes pages away and gives them back until the pipe is closed. */
+static void punch_until_told(int fd, int pipe_end)
+{
+	struct pollfd told = { .fd = pipe_end, .events = POLLIN };
+
+	while (!poll(&told, 1, 0)) {
+		fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, SIZE);
+		fallocate(fd, PUNCH, 0, SIZE);
+	}
+	_exit(0);
+}
+
+/* The debug kernel tells if a hole reaches a VM that is being taken apart. */
+TEST_F(gmem, holes_while_its_vm_goes)
+{
+	int round, ends[2];
+	pid_t child;
+
+	for (round = 0; round < ROUNDS; round++) {
+		ASSERT_EQ(0, set_private(&self->vm, GPA, SIZE));
+		ASSERT_EQ(0, pipe(ends));
+		child = fork();
+		if (!child) {
+			close(ends[1]);
+			tvcpu_destroy(&self->cpu);
+			tvm_destroy(&self->vm);
+			punch_until_told(self->fd, ends[0]);
+		}
+		EXPECT_EQ(1, tvm_sync(&self->cpu));
+		/* What the child has of the file outlives the VM. */
+		close(self->fd);
+		tvcpu_destroy(&self->cpu);
+		tvm_destroy(&self->vm);
+		close(ends[1]);
+		close(ends[0]);
+		ASSERT_EQ(child, waitpid(child, NULL, 0));
+		self->fd = start(&self->vm, &self->cpu, self->mem);
+	}
 }
 
 TEST_F(gmem, bad_binding)

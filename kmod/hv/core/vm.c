@@ -124,6 +124,8 @@ static void vm_destroy(struct kref *ref)
 	hv_notifier_unregister(vm);
 	/* Its timers deliver to vCPUs: it goes first. */
 	hv_irqchip_destroy(vm);
+	/* A hole in a guest_memfd reaches second-level tables and vCPUs through a slot. */
+	hv_memslots_destroy(vm);
 	for (i = 0; i < vm->nr_vcpus; i++)
 		hv_vcpu_destroy(vm->vcpus[i]);
 	hv_ioeventfd_release_all(vm);
@@ -131,7 +133,6 @@ static void vm_destroy(struct kref *ref)
 	hv_coalesced_destroy(vm);
 	hv_routing_destroy(vm);
 	hv_tdp_destroy(vm);
-	hv_memslots_destroy(vm);
 	if (hv_ops->vm_destroy)
 		hv_ops->vm_destroy(vm);
 	hv_hw_put(vm);
