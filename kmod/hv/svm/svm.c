@@ -2,8 +2,11 @@
 /* AMD-V as a back end: physical CPUs, vCPUs, one stay in the guest. */
 #include <linux/gfp.h>
 #include <linux/mm.h>
+#include <linux/sched.h>
+#include <asm/mmu.h>
 #include <asm/msr.h>
 #include <asm/nospec-branch.h>
+#include <asm/segment.h>
 
 #include "memory/tdp_format.h"
 #include "svm/svm.h"
@@ -125,9 +128,23 @@ static void svm_vcpu_load(struct hv_vcpu *vcpu, int cpu)
 		svm->vmcb->control.clean = 0;
 }
 
+/*
+ * Each VMLOAD after a stay brought back LDTR as it was when the vCPU was loaded. Another thread may
+ * have given the process a new LDT since, and its old one is freed memory: the descriptor in the
+ * GDT, which that change wrote, is the one that is true.
+ */
+static void reload_ldt(void)
+{
+#ifdef CONFIG_MODIFY_LDT_SYSCALL
+	if (unlikely(current->mm && READ_ONCE(current->mm->context.ldt)))
+		asm volatile("lldt %w0" : : "r"(GDT_ENTRY_LDT * 8));
+#endif
+}
+
+/* VMSAVE in svm_enter_guest() left nothing of the guest in the CPU. */
 static void svm_vcpu_put(struct hv_vcpu *vcpu)
 {
-	/* VMSAVE in svm_enter_guest() left nothing of the guest in the CPU. */
+	reload_ldt();
 }
 
 static void switch_msr(u32 msr, u64 from, u64 to)
