@@ -3,11 +3,13 @@
 #include <linux/gfp.h>
 #include <linux/mm.h>
 #include <linux/sched.h>
+#include <asm/asm.h>
 #include <asm/mmu.h>
 #include <asm/msr.h>
 #include <asm/nospec-branch.h>
 #include <asm/segment.h>
 
+#include "core/machine_check.h"
 #include "memory/tdp_format.h"
 #include "svm/svm.h"
 
@@ -121,8 +123,11 @@ static void svm_vcpu_load(struct hv_vcpu *vcpu, int cpu)
 
 	svm->host_pa = page_to_phys(per_cpu(svm_cpu, cpu).host);
 	svm->host_tsc_aux = per_cpu(svm_cpu, cpu).tsc_aux;
-	/* What VMRUN does not keep: this task's FS and GS bases among it. */
-	asm volatile("vmsave %%rax" : : "a"(svm->host_pa) : "memory");
+	/*
+	 * What VMRUN does not keep: this task's FS and GS bases among it. If a reboot has just
+	 * switched AMD-V off here, there is nothing to save: nobody will enter.
+	 */
+	asm volatile("1: vmsave %%rax\n2:" _ASM_EXTABLE(1b, 2b) : : "a"(svm->host_pa) : "memory");
 	/* Clean bits speak of the VMCB's copy in one CPU only. */
 	if (vcpu->last_cpu != cpu)
 		svm->vmcb->control.clean = 0;
@@ -181,11 +186,23 @@ static void recheck_injection(struct hv_svm *svm)
 		svm->vmcb->control.event_inj = 0;
 }
 
+/* What cannot wait until interrupts are on again. */
+static noinline void after_rare_exit(u32 code)
+{
+	/* The intercept took the exception away: it does not come again after STGI. */
+	if (code == SVM_EXIT_EXCP_BASE + HV_MC)
+		hv_host_machine_check();
+	/* VMRUN gave up, perhaps before it did the flush that a new round of ASIDs begins with. */
+	else
+		this_cpu_write(svm_cpu.next_asid, svm_max_asid + 1);
+}
+
 static void svm_enter(struct hv_vcpu *vcpu)
 {
 	struct hv_svm *svm = to_svm(vcpu);
 	const bool shadow = vcpu->shadow;
 	const u64 rip = vcpu->rip;
+	u32 code;
 
 	svm_flush_regs(vcpu);
 	svm_take_asid(svm);
@@ -201,6 +218,9 @@ static void svm_enter(struct hv_vcpu *vcpu)
 	enter_with_spec_ctrl(svm);
 	if (hv_caps.has_rdtscp)
 		switch_msr(MSR_TSC_AUX, vcpu->msr.tsc_aux, svm->host_tsc_aux);
+	code = svm->vmcb->control.exit_code;
+	if (unlikely(code == SVM_EXIT_EXCP_BASE + HV_MC || code == (u32)SVM_EXIT_ERR))
+		after_rare_exit(code);
 	svm_fetch_regs(vcpu);
 	/* It lasts until its instruction is done, but QEMU's VMRUN forgets it. */
 	if (unlikely(shadow && vcpu->rip == rip))

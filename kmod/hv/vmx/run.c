@@ -3,11 +3,11 @@
  * One stay in the guest. Everything here runs on every exit: a line added to
  * vmx_enter() is paid for by every guest.
  */
-#include <asm/mce.h>
 #include <asm/msr.h>
 #include <asm/special_insns.h>
 #include <asm/tsc.h>
 
+#include "core/machine_check.h"
 #include "vmx/vmx.h"
 
 #define NO_DEADLINE	U64_MAX
@@ -147,25 +147,21 @@ static __always_inline void after_exit(struct hv_vmx *vmx)
  */
 static void host_exception(struct hv_vmx *vmx)
 {
-	/* Not the kernel's fault, whatever the guest was running (mce severity). */
-	struct pt_regs user = { .cs = 3, .flags = X86_EFLAGS_IF };
 	u32 info = vmcs_read32(VM_EXIT_INTR_INFO);
 
 	vmx->intr_info = info;
 	if ((info & INTR_INFO_INTR_TYPE_MASK) == INTR_TYPE_NMI_INTR)
 		asm volatile("int $2" : : : "memory");
 	else if ((info & INTR_INFO_VECTOR_MASK) == HV_MC)
-		do_machine_check(&user);
+		hv_host_machine_check();
 }
 
 static noinline void entry_failed(struct hv_vmx *vmx, u32 reason)
 {
-	struct pt_regs user = { .cs = 3, .flags = X86_EFLAGS_IF };
-
 	vmx->exit_reason = VMX_EXIT_REASONS_FAILED_VMENTRY;
 	vmx->entry_failure = reason;
 	if ((u16)reason == EXIT_REASON_MCE_DURING_VMENTRY)
-		do_machine_check(&user);
+		hv_host_machine_check();
 }
 
 /* The instruction itself failed: there was no exit. */
