@@ -69,6 +69,10 @@ SYM_FUNC_START(svm_enter_guest)
 	mov	R15(%rsi), %r15
 	mov	RSI(%rsi), %rsi
 
+#ifdef VM_CLEAR_CPU_BUFFERS
+	/* What the host left in the CPU's buffers is not for the guest to infer. */
+	VM_CLEAR_CPU_BUFFERS
+#endif
 	vmrun	%rax
 
 	cli

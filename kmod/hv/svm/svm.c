@@ -9,6 +9,7 @@
 #include <asm/nospec-branch.h>
 #include <asm/segment.h>
 
+#include "compat/compat.h"
 #include "core/machine_check.h"
 #include "memory/tdp_format.h"
 #include "svm/svm.h"
@@ -114,7 +115,13 @@ static int svm_vcpu_create(struct hv_vcpu *vcpu)
 
 static void svm_vcpu_destroy(struct hv_vcpu *vcpu)
 {
-	svm_vmcb_destroy(to_svm(vcpu));
+	struct hv_svm *svm = to_svm(vcpu);
+	int cpu;
+
+	/* A new vCPU may come to lie at the same address. */
+	for_each_possible_cpu(cpu)
+		cmpxchg(&per_cpu(svm_cpu, cpu).last, svm, NULL);
+	svm_vmcb_destroy(svm);
 }
 
 static void svm_vcpu_load(struct hv_vcpu *vcpu, int cpu)
@@ -131,6 +138,11 @@ static void svm_vcpu_load(struct hv_vcpu *vcpu, int cpu)
 	/* Clean bits speak of the VMCB's copy in one CPU only. */
 	if (vcpu->last_cpu != cpu)
 		svm->vmcb->control.clean = 0;
+	if (this_cpu_read(svm_cpu.last) == svm)
+		return;
+	this_cpu_write(svm_cpu.last, svm);
+	/* Another guest ran here last: its branch predictions are not for this one. */
+	indirect_branch_prediction_barrier();
 }
 
 /*
@@ -150,6 +162,7 @@ static void reload_ldt(void)
 static void svm_vcpu_put(struct hv_vcpu *vcpu)
 {
 	reload_ldt();
+	hv_ibpb_before_user();
 }
 
 static void switch_msr(u32 msr, u64 from, u64 to)

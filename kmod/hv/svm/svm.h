@@ -20,10 +20,12 @@ extern const struct hv_ops hv_svm_ops;
  * @asid_generation: counts the rounds through all ASIDs; a vCPU of an older one takes a new ASID
  * @next_asid: the next unused one of this round
  * @tsc_aux: TSC_AUX as this CPU's kernel set it, once; 0 without RDTSCP
+ * @last: the vCPU that was loaded here last, to be compared only
  */
 struct svm_cpu {
 	struct page *hsave;
 	struct page *host;
+	const struct hv_svm *last;
 	u64 asid_generation;
 	u32 next_asid;
 	u32 tsc_aux;
