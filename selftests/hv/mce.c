@@ -81,6 +81,20 @@ static void guest_without_cmci(void)
 	g_sync(g_apic_read(APIC_VERSION) >> 16 & 0xff);
 }
 
+/* The host keeps its own CR4.MCE set meanwhile: that is not the guest's to see. */
+static void guest_cr4(void)
+{
+	uint64_t cr4;
+	int i;
+
+	for (i = 0; i < 4; i++) {
+		asm volatile("movq %%cr4, %0" : "=r"(cr4));
+		G_ASSERT(!(cr4 & CR4_MCE) == !(i & 1));
+		asm volatile("movq %0, %%cr4" : : "r"(cr4 ^ CR4_MCE));
+	}
+	g_sync(i);
+}
+
 FIXTURE(mce) {
 	struct tvm vm;
 	struct tvcpu cpu;
@@ -125,6 +139,12 @@ TEST_F(mce, capabilities)
 	EXPECT_EQ(-EFAULT, tvm_ioctl(self->cpu.fd, KVM_X86_SETUP_MCE, 0x10));
 	/* as it was */
 	EXPECT_EQ(self->supported | BANKS, tvcpu_get_msr(&self->cpu, 0x179));
+}
+
+TEST_F(mce, enabled_as_the_guest_says)
+{
+	tvcpu_long_mode(&self->cpu, guest_cr4);
+	EXPECT_EQ(4, tvm_sync(&self->cpu));
 }
 
 TEST_F(mce, bad_injection)

@@ -251,6 +251,7 @@ typedef int (*exit_handler)(struct hv_vcpu *vcpu);
 /* enum hv_disposition or -errno; see core/hv.h */
 static const exit_handler handlers[] = {
 	[SVM_EXIT_READ_CR0] = handle_cr,
+	[SVM_EXIT_READ_CR4] = handle_cr,
 	[SVM_EXIT_READ_CR8] = handle_cr,
 	[SVM_EXIT_WRITE_CR0] = handle_cr,
 	[SVM_EXIT_WRITE_CR4] = handle_cr,

@@ -6,6 +6,7 @@
 #include <asm/debugreg.h>
 #include <asm/msr-index.h>
 #include <asm/processor-flags.h>
+#include <asm/special_insns.h>
 
 #include "core/request.h"
 #include "svm/svm.h"
@@ -173,11 +174,18 @@ void svm_set_cr3(struct hv_vcpu *vcpu, u64 cr3)
 	svm_mark_dirty(vcpu, SVM_CLEAN_CR);
 }
 
+/*
+ * The host's CR4.MCE stays set: without it a machine check would shut the CPU down. A guest that
+ * has it clear finds it so, by an exit.
+ */
 void svm_set_cr4(struct hv_vcpu *vcpu, u64 cr4)
 {
+	u64 mce = native_read_cr4() & X86_CR4_MCE;
+
 	vcpu->cr4 = cr4;
 	vcpu->avail |= BIT(HV_REG_CR4);
-	svm_save(vcpu)->cr4 = cr4;
+	svm_save(vcpu)->cr4 = cr4 | mce;
+	svm_intercept(vcpu, INTERCEPT_CR4_READ, mce & ~cr4);
 	svm_mark_dirty(vcpu, SVM_CLEAN_CR);
 }
 
