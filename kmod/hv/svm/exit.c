@@ -110,6 +110,35 @@ static int handle_io(struct hv_vcpu *vcpu)
 	return hv_handle_pio(vcpu, pio, control->exit_info_2 - hv_rip(vcpu));
 }
 
+/*
+ * What decoding found is not what exited: another vCPU rewrote it, or the guest's TLB is older than
+ * its page tables. Enter again, with fetches that see what we see.
+ */
+static int look_again(struct hv_vcpu *vcpu)
+{
+	hv_request(vcpu, HV_REQ_GUEST_FLUSH);
+	return HV_RESUME;
+}
+
+/* Hardware has checked the privilege of what exited only, and SMSW needs none. */
+static bool exits_by_cr(struct hv_vcpu *vcpu, const struct emul_insn *insn, u32 code)
+{
+	bool read = code < SVM_EXIT_WRITE_CR0;
+
+	switch (insn->class) {
+	case EMUL_CLASS_SMSW:
+		return read;
+	case EMUL_CLASS_MOV_FROM_CR:
+		return read && hv_cpl(vcpu) == 0;
+	case EMUL_CLASS_MOV_TO_CR:
+	case EMUL_CLASS_CLTS:
+	case EMUL_CLASS_LMSW:
+		return !read && hv_cpl(vcpu) == 0;
+	default:
+		return false;
+	}
+}
+
 static int cr_access(struct hv_vcpu *vcpu, const struct emul_insn *insn, u8 number)
 {
 	struct hv_cr cr = { .cr = number, .gpr = insn->rm };
@@ -136,8 +165,8 @@ static int handle_cr(struct hv_vcpu *vcpu)
 	const struct emul_insn *insn = hv_emul_decode(vcpu);
 	u32 code = svm_control(vcpu)->exit_code;
 
-	if (!insn)
-		return HV_RESUME;
+	if (!insn || !exits_by_cr(vcpu, insn, code))
+		return look_again(vcpu);
 	if (code == SVM_EXIT_CR0_SEL_WRITE)
 		return cr_access(vcpu, insn, 0);
 	return cr_access(vcpu, insn, code & 0xf);
@@ -145,6 +174,7 @@ static int handle_cr(struct hv_vcpu *vcpu)
 
 static int handle_dr(struct hv_vcpu *vcpu)
 {
+	u32 code = svm_control(vcpu)->exit_code;
 	const struct emul_insn *insn;
 	struct hv_dr dr;
 
@@ -154,11 +184,11 @@ static int handle_dr(struct hv_vcpu *vcpu)
 		return HV_RESUME;
 	}
 	insn = hv_emul_decode(vcpu);
-	if (!insn)
-		return HV_RESUME;
-	dr.dr = svm_control(vcpu)->exit_code & 7;
+	dr.read = code < SVM_EXIT_WRITE_DR0;
+	if (!insn || insn->class != (dr.read ? EMUL_CLASS_MOV_FROM_DR : EMUL_CLASS_MOV_TO_DR))
+		return look_again(vcpu);
+	dr.dr = code & 7;
 	dr.gpr = insn->rm;
-	dr.read = insn->class == EMUL_CLASS_MOV_FROM_DR;
 	return hv_handle_dr(vcpu, &dr, insn->len);
 }
 
