@@ -2,7 +2,8 @@
 /*
  * Guards the local APIC timer of the in-kernel irqchip: one-shot, periodic and TSC-deadline
  * interrupts, in xAPIC and x2APIC mode, counted in the guest; masking, reprogramming, and that
- * a deadline in the past fires at once. The bus clock is as fast as KVM_ENABLE_CAP made it.
+ * a deadline in the past fires at once. The bus clock is as fast, or slow, as KVM_ENABLE_CAP made
+ * it.
  */
 #include <time.h>
 
@@ -255,6 +256,39 @@ TEST(bus_clock)
 	t[3] = now_ns();
 	EXPECT_GT(counted, (t[2] - t[1]) * 9 / 10);
 	EXPECT_LT(counted, (t[3] - t[0]) * 11 / 10);
+	tvcpu_destroy(&cpu);
+	tvm_destroy(&vm);
+}
+
+static void guest_counts_longest(void)
+{
+	apic_setup();
+	g_lapic_write(APIC_TDCR, APIC_TDR_DIV_128);
+	g_lapic_write(APIC_LVTT, VECTOR);
+	g_lapic_write(APIC_TMICT, ~0U);
+	g_irq_window();
+	g_sync(hits);
+}
+
+/* Neither the time nor the host's ticks in it overflow: none of it is over so soon. */
+TEST(bus_clock_slowest)
+{
+	uint64_t cycle = 1ULL << 32;
+	struct tvcpu cpu;
+	struct tvm vm;
+
+	tvm_create(&vm, TVM_IRQCHIP);
+	if (!tvm_cap(&vm, KVM_CAP_X86_APIC_BUS_CYCLES_NS))
+		SKIP(return, "no KVM_CAP_X86_APIC_BUS_CYCLES_NS");
+	while (cycle > 1 && bus_cycle(&vm, cycle))
+		cycle >>= 1;
+	if (!tvm_is_kvm())
+		EXPECT_EQ(8192, cycle);
+	tvcpu_create(&cpu, &vm, 0);
+	g_x2apic = 0;
+	tvcpu_long_mode(&cpu, guest_counts_longest);
+	EXPECT_EQ(0, tvm_sync(&cpu));
+	EXPECT_GT(timer_count(&cpu), ~0U - 100000000U);
 	tvcpu_destroy(&cpu);
 	tvm_destroy(&vm);
 }

@@ -101,6 +101,7 @@
 #define APIC_DM_EXTINT		0x700
 #define APIC_DM_NMI		0x400
 #define APIC_TDR_DIV_1		0xb
+#define APIC_TDR_DIV_128	0xa
 
 #define CPUID_1_ECX_VMX		BIT64(5)
 #define CPUID_1_ECX_XSAVE	BIT64(26)

@@ -248,8 +248,8 @@ static long notify_exits(struct hv_vm *vm, u64 arg)
 	return 0;
 }
 
-/* The slowest: a count of 32 bits times a divisor of 128 still is a time. */
-#define HV_APIC_BUS_CYCLE_NS_MAX	BIT(24)
+/* The slowest: 32 bits of count by 128 are 52 days, which fit in any clock's 64 bits of ticks. */
+#define HV_APIC_BUS_CYCLE_NS_MAX	BIT(13)
 
 static long apic_bus_cycle(struct hv_vm *vm, u64 ns)
 {
