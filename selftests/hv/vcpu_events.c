@@ -2,8 +2,13 @@
 /*
  * Guards what KVM_GET/SET_VCPU_EVENTS carry beyond injected events: a pending triple fault, and
  * pending exceptions with their payload (CR2, DR6), which change registers at delivery and not
- * before; and that each part is refused while its capability is not enabled.
+ * before; that each part is refused while its capability is not enabled; and that an INIT latched
+ * in system management mode is waited for asleep.
  */
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/time.h>
+
 #include "kselftest_harness.h"
 #include "tvm.h"
 
@@ -198,6 +203,54 @@ TEST_F(events, payload_refused)
 	EXPECT_EQ(-EINVAL, set_events(&self->cpu, &ev));
 	EXPECT_EQ(1, tvm_sync(&self->cpu));
 	EXPECT_EQ(0, hits);
+}
+
+static void ignore_signal(int sig)
+{
+}
+
+/* Waits for an event that does not come, until a signal does. */
+static void expect_sleeps(struct __test_metadata *_metadata, struct tvcpu *cpu)
+{
+	struct itimerval ticks = {
+		.it_value = { .tv_usec = 20000 }, .it_interval = { .tv_usec = 20000 },
+	};
+	struct sigaction action = { .sa_handler = ignore_signal };
+	struct rusage before, after;
+
+	sigaction(SIGALRM, &action, NULL);
+	getrusage(RUSAGE_SELF, &before);
+	setitimer(ITIMER_REAL, &ticks, NULL);
+	EXPECT_EQ(-EINTR, tvm_run(cpu));
+	setitimer(ITIMER_REAL, &(struct itimerval){}, NULL);
+	getrusage(RUSAGE_SELF, &after);
+	EXPECT_GT(after.ru_nvcsw, before.ru_nvcsw);
+}
+
+/* INIT and start-up wait for the end of system management mode, and so does a vCPU for them. */
+TEST_F(events, init_waits_in_smm)
+{
+	struct kvm_vcpu_events ev;
+	struct kvm_mp_state mp;
+	struct tvcpu ap;
+
+	if (tvm_is_kvm())
+		SKIP(return, "stock KVM does not wait in KVM_RUN");
+	tvcpu_create(&ap, &self->vm, 1);
+	TVM_MUST(ap.fd, KVM_GET_MP_STATE, &mp);
+	ASSERT_EQ(KVM_MP_STATE_UNINITIALIZED, mp.mp_state);
+	TVM_MUST(ap.fd, KVM_GET_VCPU_EVENTS, &ev);
+	ev.flags |= KVM_VCPUEVENT_VALID_SMM;
+	ev.smi.smm = 1;
+	ev.smi.latched_init = 1;
+	ASSERT_EQ(0, set_events(&ap, &ev));
+	expect_sleeps(_metadata, &ap);
+	ev.smi.latched_init = 0;
+	ASSERT_EQ(0, set_events(&ap, &ev));
+	mp.mp_state = KVM_MP_STATE_SIPI_RECEIVED;
+	TVM_MUST(ap.fd, KVM_SET_MP_STATE, &mp);
+	expect_sleeps(_metadata, &ap);
+	tvcpu_destroy(&ap);
 }
 
 TEST_HARNESS_MAIN

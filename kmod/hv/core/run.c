@@ -188,6 +188,12 @@ static bool interrupt_wakes(struct hv_vcpu *vcpu)
 	       hv_ops->interrupt_allowed(vcpu);
 }
 
+/* System management mode holds INIT off, and start-up with it: neither wakes before RSM. */
+static bool apic_event_wakes(const struct hv_vcpu *vcpu)
+{
+	return vcpu->lapic && vcpu->lapic->pending_events && !vcpu->smm.active;
+}
+
 bool hv_vcpu_runnable(struct hv_vcpu *vcpu)
 {
 	switch (vcpu->mp_state) {
@@ -195,11 +201,10 @@ bool hv_vcpu_runnable(struct hv_vcpu *vcpu)
 		return true;
 	case KVM_MP_STATE_HALTED:
 		return hv_event_pending(vcpu) || test_bit(HV_REQ_UNHALT, &vcpu->requests) ||
-		       (vcpu->lapic && (vcpu->lapic->pending_events ||
-					hv_lapic_timer_expired(vcpu))) ||
-		       interrupt_wakes(vcpu);
+		       apic_event_wakes(vcpu) ||
+		       (vcpu->lapic && hv_lapic_timer_expired(vcpu)) || interrupt_wakes(vcpu);
 	default:
-		return vcpu->lapic && vcpu->lapic->pending_events;
+		return apic_event_wakes(vcpu);
 	}
 }
 
@@ -246,6 +251,9 @@ static int run_stopped(struct hv_vcpu *vcpu)
 	hv_request(vcpu, HV_REQ_EVENT);
 	ret = hv_requests_drain(vcpu);
 	vcpu->smm.from_halt = false;
+	/* Others may wake it for nothing, again and again: first signals and other tasks. */
+	if (ret == HV_RESUME && vcpu->mp_state != KVM_MP_STATE_RUNNABLE && hv_task_work_pending())
+		return away(vcpu);
 	return ret;
 }
 
