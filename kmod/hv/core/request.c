@@ -50,8 +50,6 @@ static void drain_updates(struct hv_vcpu *vcpu)
 		hv_ops->update_msr_maps(vcpu);
 	if (hv_request_take(vcpu, HV_REQ_INTERCEPTS))
 		hv_ops->update(vcpu);
-	if (hv_request_take(vcpu, HV_REQ_UNHALT) && vcpu->mp_state == KVM_MP_STATE_HALTED)
-		vcpu->mp_state = KVM_MP_STATE_RUNNABLE;
 }
 
 static void drain_interrupts(struct hv_vcpu *vcpu)

@@ -17,7 +17,6 @@ enum hv_request {
 	HV_REQ_VM_DEAD,		/* -EIO */
 	HV_REQ_IOAPIC_EOI,	/* split irqchip: KVM_EXIT_IOAPIC_EOI, hv_lapic_eoi_exit() */
 	HV_REQ_APIC_EVENT,	/* INIT or SIPI arrived */
-	HV_REQ_UNHALT,
 	HV_REQ_DEBUG_UPDATE,	/* effective debug registers changed */
 	HV_REQ_INTERCEPTS,	/* what exits changed */
 	HV_REQ_OUT_OF_MEMORY,

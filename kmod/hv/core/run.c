@@ -200,7 +200,7 @@ bool hv_vcpu_runnable(struct hv_vcpu *vcpu)
 	case KVM_MP_STATE_RUNNABLE:
 		return true;
 	case KVM_MP_STATE_HALTED:
-		return hv_event_pending(vcpu) || test_bit(HV_REQ_UNHALT, &vcpu->requests) ||
+		return hv_event_pending(vcpu) || READ_ONCE(vcpu->pv.unhalted) ||
 		       apic_event_wakes(vcpu) ||
 		       (vcpu->lapic && hv_lapic_timer_expired(vcpu)) || interrupt_wakes(vcpu);
 	default:
@@ -246,8 +246,11 @@ static int run_stopped(struct hv_vcpu *vcpu)
 	if (vcpu->lapic && vcpu->lapic->pending_events)
 		hv_request(vcpu, HV_REQ_APIC_EVENT);
 	vcpu->smm.from_halt = vcpu->mp_state == KVM_MP_STATE_HALTED;
-	if (vcpu->smm.from_halt)
+	if (vcpu->smm.from_halt) {
 		vcpu->mp_state = KVM_MP_STATE_RUNNABLE;
+		/* Whatever ended the HLT: the guest looks again at what it waits for. */
+		WRITE_ONCE(vcpu->pv.unhalted, false);
+	}
 	hv_request(vcpu, HV_REQ_EVENT);
 	ret = hv_requests_drain(vcpu);
 	vcpu->smm.from_halt = false;

@@ -108,6 +108,7 @@ struct hv_pv {
 	bool at_boundary;		/* no instruction is half done while the task is away */
 	bool preempted_told;		/* "preempted" stands in the steal-time area */
 	bool enforce;			/* KVM_CAP_ENFORCE_PV_FEATURE_CPUID */
+	bool unhalted;			/* kicked: ends this HLT, or else the next; any task */
 	struct {
 		u64 rip;
 		u8 len;

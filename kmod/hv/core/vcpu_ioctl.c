@@ -194,6 +194,9 @@ static long get_mp_state(void *object, void *arg)
 	struct kvm_mp_state *state = arg;
 
 	state->mp_state = vcpu->mp_state;
+	/* A kick is not part of the state: its effect is. */
+	if (vcpu->mp_state == KVM_MP_STATE_HALTED && READ_ONCE(vcpu->pv.unhalted))
+		state->mp_state = KVM_MP_STATE_RUNNABLE;
 	if (vcpu->lapic && test_bit(HV_APIC_SIPI, &vcpu->lapic->pending_events) &&
 	    vcpu->mp_state == KVM_MP_STATE_INIT_RECEIVED)
 		state->mp_state = KVM_MP_STATE_SIPI_RECEIVED;

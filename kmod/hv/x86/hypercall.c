@@ -20,7 +20,10 @@ struct hypercall {
 	u64 nr, a0, a1, a2, a3;
 };
 
-/* A vCPU that said HLT because of a lock is told that the lock is free. */
+/*
+ * A vCPU that said HLT because of a lock is told that the lock is free. If it only is about to say
+ * so, it finds out then: no exit is needed.
+ */
 static long kick_cpu(struct hv_vcpu *vcpu, const struct hypercall *hc)
 {
 	struct hv_vcpu *target = hv_vm_vcpu_by_id(vcpu->vm, hc->a1);
@@ -29,8 +32,8 @@ static long kick_cpu(struct hv_vcpu *vcpu, const struct hypercall *hc)
 		return -KVM_ENOSYS;
 	if (!target)
 		return 0;
-	hv_request(target, HV_REQ_UNHALT);
-	hv_vcpu_kick(target);
+	WRITE_ONCE(target->pv.unhalted, true);
+	hv_vcpu_wake(target);
 	return 0;
 }
 

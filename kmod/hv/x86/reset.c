@@ -114,6 +114,7 @@ void hv_vcpu_reset(struct hv_vcpu *vcpu, bool init)
 	hv_msr_reset(vcpu, init);
 	hv_fpu_reset(vcpu, init);
 	hv_async_pf_reset(vcpu);
+	WRITE_ONCE(vcpu->pv.unhalted, false);
 	events_reset(vcpu);
 	debug_reset(vcpu);
 	if (vcpu->lapic)
