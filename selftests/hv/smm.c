@@ -3,11 +3,14 @@
  * Guards system management mode: an SMI by ioctl, IPI and vcpu_events runs the handler at
  * SMBASE with the documented registers, RSM brings back the interrupted ones (also what the
  * handler changed in the save area), a HLT goes on unless the handler says otherwise, NMIs wait,
- * the state can be saved and restored inside the handler, and RSM outside of it, a bad save area
- * and missing SMRAM harm nobody but the guest.
+ * the state can be saved and restored inside the handler, what the hypervisor itself tells the
+ * guest waits for RSM, and RSM outside of the handler, a bad save area and missing SMRAM harm
+ * nobody but the guest.
  */
+#include <linux/kvm_para.h>
 #include <signal.h>
 #include <unistd.h>
+#include <asm/kvm_para.h>
 #include <sys/time.h>
 
 #include "kselftest_harness.h"
@@ -28,6 +31,8 @@
 #define MSR_SMI_COUNT	0x34
 #define SMM_PORT	0x7f
 #define AS_SMM		1
+#define STEAL_GPA	(SMBASE + 0x1000)	/* SMRAM hides both */
+#define CLOCK_GPA	(SMBASE + 0x2000)
 
 /* mov $0xfe, %al; out %al, $SMM_PORT; rsm */
 static const uint8_t handler[] = { 0xb0, 0xfe, 0xe6, SMM_PORT, 0x0f, 0xaa };
@@ -260,6 +265,27 @@ TEST_F(smm, nmi_waits)
 	ASSERT_EQ(0, tvm_ioctl(self->cpu.fd, KVM_NMI, 0));
 	EXPECT_EQ(1, tvm_sync(&self->cpu));
 	EXPECT_EQ(1, nmis);
+}
+
+/* What the hypervisor tells the guest meanwhile goes to the guest's memory, and not to SMRAM. */
+TEST_F(smm, areas_are_no_smram)
+{
+	volatile struct kvm_steal_time *steal = (void *)(self->vm.ram + STEAL_GPA);
+	volatile uint32_t *clock_version = (void *)(self->vm.ram + CLOCK_GPA);
+	static const uint8_t untouched[TVM_PAGE];
+
+	if (tvm_is_kvm())
+		SKIP(return, "stock KVM writes to SMRAM");
+	EXPECT_EQ(1, tvm_sync(&self->cpu));
+	ASSERT_EQ(0, tvm_ioctl(self->cpu.fd, KVM_SMI, 0));
+	expect_in_smm(&self->cpu);
+	ASSERT_EQ(1, tvcpu_msr(&self->cpu, MSR_KVM_STEAL_TIME, STEAL_GPA | KVM_MSR_ENABLED));
+	ASSERT_EQ(1, tvcpu_msr(&self->cpu, MSR_KVM_SYSTEM_TIME_NEW, CLOCK_GPA | KVM_MSR_ENABLED));
+	EXPECT_EQ(1, tvm_sync(&self->cpu));
+	EXPECT_EQ(0, memcmp(untouched, self->smram + STEAL_GPA - SMBASE, TVM_PAGE));
+	EXPECT_EQ(0, memcmp(untouched, self->smram + CLOCK_GPA - SMBASE, TVM_PAGE));
+	EXPECT_NE(0, steal->version);
+	EXPECT_NE(0, *clock_version);
 }
 
 /* A second SMI in the handler is latched and comes right after RSM. */

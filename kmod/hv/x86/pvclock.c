@@ -152,7 +152,8 @@ static void page_update(struct hv_vcpu *vcpu, struct hv_vcpu *of)
 
 /*
  * The others keep their requests: they write their pages again, with a time-stamp counter that
- * they may be changing now.
+ * they may be changing now. Who is in system management mode would find SMRAM there, not the
+ * pages, and needs none before RSM asks again.
  */
 void hv_clock_update(struct hv_vcpu *vcpu)
 {
@@ -160,6 +161,8 @@ void hv_clock_update(struct hv_vcpu *vcpu)
 	struct hv_vcpu *other;
 	int i;
 
+	if (vcpu->smm.active)
+		return;
 	mutex_lock(&vm->clock.pages_lock);
 	page_update(vcpu, vcpu);
 	hv_for_each_vcpu(i, other, vm) {

@@ -41,6 +41,15 @@ void hv_vcpu_smi(struct hv_vcpu *vcpu)
 	hv_vcpu_kick(vcpu);
 }
 
+/* What came meanwhile and waited for the end: an INIT, and areas that lie outside of SMRAM. */
+static void catch_up(struct hv_vcpu *vcpu)
+{
+	if (vcpu->lapic)
+		hv_request(vcpu, HV_REQ_APIC_EVENT);
+	hv_request(vcpu, HV_REQ_CLOCK_UPDATE);
+	hv_request(vcpu, HV_REQ_STEAL_UPDATE);
+}
+
 void hv_smm_set_active(struct hv_vcpu *vcpu, bool active)
 {
 	if (vcpu->smm.active == active)
@@ -49,9 +58,8 @@ void hv_smm_set_active(struct hv_vcpu *vcpu, bool active)
 	hv_vcpu_set_address_space(vcpu, active ? HV_AS_SMM : HV_AS_NORMAL);
 	hv_request(vcpu, HV_REQ_GUEST_FLUSH);
 	hv_request(vcpu, HV_REQ_EVENT);
-	/* An INIT that came meanwhile waited for the end. */
-	if (!active && vcpu->lapic)
-		hv_request(vcpu, HV_REQ_APIC_EVENT);
+	if (!active)
+		catch_up(vcpu);
 }
 
 static void save(struct hv_vcpu *vcpu, void *area)

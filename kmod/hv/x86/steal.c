@@ -8,6 +8,8 @@
  * KVM_VCPU_FLUSH_TLB beside it; clearing both in one exchange is what makes that safe. So it must
  * not be set while an instruction is being emulated: translations that began before the flush
  * would be used after it.
+ *
+ * In system management mode SMRAM may hide the area: it stays as it is until RSM.
  */
 #include <linux/sched.h>
 #include <linux/sched/stat.h>
@@ -69,7 +71,8 @@ static int update_area(struct hv_vcpu *vcpu, hv_guest_update_fn update, void *ar
  */
 void hv_steal_preempted(struct hv_vcpu *vcpu)
 {
-	if (!vcpu->pv.at_boundary || vcpu->pv.preempted_told || current->mm != vcpu->vm->mm)
+	if (!vcpu->pv.at_boundary || vcpu->pv.preempted_told || current->mm != vcpu->vm->mm ||
+	    vcpu->smm.active)
 		return;
 	pagefault_disable();
 	vcpu->pv.preempted_told = !update_area(vcpu, say_preempted, NULL);
@@ -119,7 +122,7 @@ void hv_steal_update(struct hv_vcpu *vcpu)
 		.preempted = vcpu->pv.preempted_told ? KVM_VCPU_PREEMPTED : 0,
 	};
 
-	if (!(vcpu->pv.steal_msr & KVM_MSR_ENABLED))
+	if (!(vcpu->pv.steal_msr & KVM_MSR_ENABLED) || vcpu->smm.active)
 		return;
 	news.stolen = stolen(vcpu);
 	vcpu->pv.preempted_told = false;
