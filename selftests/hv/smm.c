@@ -31,8 +31,10 @@
 #define MSR_SMI_COUNT	0x34
 #define SMM_PORT	0x7f
 #define AS_SMM		1
-#define STEAL_GPA	(SMBASE + 0x1000)	/* SMRAM hides both */
+#define STEAL_GPA	(SMBASE + 0x1000)	/* SMRAM hides them */
 #define CLOCK_GPA	(SMBASE + 0x2000)
+#define APF_GPA		(SMBASE + 0x3000)
+#define APF_ON		(KVM_ASYNC_PF_ENABLED | KVM_ASYNC_PF_DELIVERY_AS_INT)
 
 /* mov $0xfe, %al; out %al, $SMM_PORT; rsm */
 static const uint8_t handler[] = { 0xb0, 0xfe, 0xe6, SMM_PORT, 0x0f, 0xaa };
@@ -286,6 +288,43 @@ TEST_F(smm, areas_are_no_smram)
 	EXPECT_EQ(0, memcmp(untouched, self->smram + CLOCK_GPA - SMBASE, TVM_PAGE));
 	EXPECT_NE(0, steal->version);
 	EXPECT_NE(0, *clock_version);
+}
+
+static volatile unsigned int pages_ready;
+
+static void on_page_ready(struct g_frame *frame)
+{
+	pages_ready++;
+	g_apic_eoi();
+}
+
+static void guest_awaits_pages(void)
+{
+	iret_once();
+	g_apic_enable();
+	g_handlers[HALT_VECTOR] = on_page_ready;
+	for (;;) {
+		g_irq_window();
+		g_sync(1 + pages_ready);
+	}
+}
+
+/* News of a page that come in the handler are told after it. */
+TEST_F(smm, page_ready_waits)
+{
+	struct tvcpu *cpu = &self->cpu;
+
+	if (tvm_is_kvm())
+		SKIP(return, "stock KVM writes to SMRAM");
+	tvcpu_long_mode(cpu, guest_awaits_pages);
+	EXPECT_EQ(1, tvm_sync(cpu));
+	ASSERT_EQ(0, tvm_ioctl(cpu->fd, KVM_SMI, 0));
+	expect_in_smm(cpu);
+	ASSERT_EQ(1, tvcpu_msr(cpu, MSR_KVM_ASYNC_PF_INT, HALT_VECTOR));
+	/* switched on by user space: "look at all pages" */
+	ASSERT_EQ(1, tvcpu_msr(cpu, MSR_KVM_ASYNC_PF_EN, APF_GPA | APF_ON));
+	tvm_sync(cpu);
+	EXPECT_EQ(2, tvm_sync(cpu));
 }
 
 /* A second SMI in the handler is latched and comes right after RSM. */

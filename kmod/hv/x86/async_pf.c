@@ -209,6 +209,13 @@ void hv_async_pf_ready(struct hv_vcpu *vcpu)
 	hv_lapic_deliver(vcpu, apf->vector_msr, false);
 }
 
+void hv_async_pf_look_again(struct hv_vcpu *vcpu)
+{
+	/* Not for nothing: the request ends a HLT. */
+	if (is_on(vcpu) && (first_ready(&vcpu->apf) || vcpu->apf.wake_all))
+		hv_request(vcpu, HV_REQ_ASYNC_PF);
+}
+
 /* Everything outstanding, and what is ready, is nobody's any more. */
 static void drop_all(struct hv_apf *apf)
 {

@@ -19,6 +19,8 @@ bool hv_async_pf_possible(struct hv_vcpu *vcpu);
  */
 bool hv_async_pf_begin(struct hv_vcpu *vcpu, u64 gpa, bool write);
 void hv_async_pf_ready(struct hv_vcpu *vcpu);	/* HV_REQ_ASYNC_PF */
+/* System management mode ends: what could not be told in it makes that request again. */
+void hv_async_pf_look_again(struct hv_vcpu *vcpu);
 
 /* Writes of the three MSRs: 0, or 1 for #GP */
 int hv_async_pf_enable_write(struct hv_vcpu *vcpu, u64 value, bool host);

@@ -10,6 +10,7 @@
 #include "irqchip/lapic.h"
 #include "memory/guest.h"
 #include "memory/memslot.h"
+#include "x86/async_pf.h"
 #include "x86/cpuid.h"
 #include "x86/cr.h"
 #include "x86/debug.h"
@@ -48,6 +49,7 @@ static void catch_up(struct hv_vcpu *vcpu)
 		hv_request(vcpu, HV_REQ_APIC_EVENT);
 	hv_request(vcpu, HV_REQ_CLOCK_UPDATE);
 	hv_request(vcpu, HV_REQ_STEAL_UPDATE);
+	hv_async_pf_look_again(vcpu);
 }
 
 void hv_smm_set_active(struct hv_vcpu *vcpu, bool active)
