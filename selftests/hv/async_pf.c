@@ -3,8 +3,9 @@
  * Guards asynchronous page faults (MSR_KVM_ASYNC_PF_EN, _INT, _ACK): a guest goes on while the host
  * waits for a page and learns when it is there; one message each way at a time; no such fault where
  * the guest could not bear it (CPL 0 without leave, interrupts off, the last message not
- * taken); nothing after it was switched off; a restored guest looks at all its pages again; values
- * that are refused. The pages are held back by userfaultfd.
+ * taken); nothing after it was switched off; a limit to the pages that are waited for; a restored
+ * guest looks at all its pages again; values that are refused. The pages are held back by
+ * userfaultfd.
  */
 #include <fcntl.h>
 #include <poll.h>
@@ -20,7 +21,8 @@
 
 #define APF_GPA		TVM_FREE_GPA
 #define VECTOR		0x59
-#define PAGES		4
+#define LIMIT		64	/* pages a VM may wait for */
+#define PAGES		(LIMIT + 32)
 #define CONTENT		0x5a
 #define ON		(KVM_ASYNC_PF_ENABLED | KVM_ASYNC_PF_DELIVERY_AS_INT)
 #define ON_CPL0		(ON | KVM_ASYNC_PF_SEND_ALWAYS)
@@ -30,6 +32,7 @@
 static volatile uint64_t enable = ON_CPL0;
 static volatile int keep_flags, keep_token, return_at_once, irqs_off;
 static volatile unsigned int missing, ready, work;
+static volatile uint8_t touched;
 static volatile uint32_t missing_token[8], ready_token[8];
 
 static volatile struct kvm_vcpu_pv_apf_data *apf_area(void)
@@ -150,6 +153,7 @@ FIXTURE(apf) {
 	volatile int stop;
 	volatile unsigned int hold_until_work;	/* pages come when the guest worked so much */
 	volatile unsigned int served;
+	volatile unsigned int keep_back;	/* the first pages, which never come */
 };
 
 static void give(int uffd, unsigned long address)
@@ -183,6 +187,9 @@ static void *pager(void *arg)
 
 	while (!self->stop) {
 		if (poll(&p, 1, 20) <= 0 || read(self->uffd, &msg, sizeof(msg)) != sizeof(msg))
+			continue;
+		if (msg.arg.pagefault.address - (unsigned long)self->mem <
+		    self->keep_back * TVM_PAGE)
 			continue;
 		wait_for(&work, self->hold_until_work);
 		self->served++;
@@ -218,6 +225,7 @@ FIXTURE_SETUP(apf)
 	self->stop = 0;
 	self->served = 0;
 	self->hold_until_work = 0;
+	self->keep_back = 0;
 	ASSERT_EQ(0, pthread_create(&self->pager, NULL, pager, self));
 }
 
@@ -336,6 +344,48 @@ TEST_F(apf, restored_guest_looks_again)
 		tvm_sync(&self->cpu);
 	ASSERT_EQ(1, ready);
 	EXPECT_EQ(ALL_TOKENS, ready_token[0]);
+}
+
+/* One page after the other, each forgotten by switching off and on. */
+static void guest_toggles(void)
+{
+	unsigned int page;
+
+	prepare();
+	for (page = 0;; page++) {
+		asm volatile("sti");
+		touched = touch(page);
+		asm volatile("cli");
+		g_wrmsr(MSR_KVM_ASYNC_PF_EN, 0);
+		g_wrmsr(MSR_KVM_ASYNC_PF_EN, APF_GPA | enable);
+		g_sync(missing);
+	}
+}
+
+/* A page counts until it is there, also when its guest does not want to hear of it any more. */
+TEST_F(apf, limit)
+{
+	unsigned int i;
+
+	if (tvm_is_kvm())
+		SKIP(return, "KVM's limit is another");
+	self->keep_back = LIMIT;
+	return_at_once = 1;
+	tvcpu_long_mode(&self->cpu, guest_toggles);
+	EXPECT_EQ(1, tvm_sync(&self->cpu));
+	for (i = 1; i <= LIMIT; i++)
+		ASSERT_EQ(i, tvm_sync(&self->cpu));
+	EXPECT_EQ(LIMIT, tvm_sync(&self->cpu));
+	EXPECT_EQ(CONTENT, touched);
+	/* those that nobody brought count no more */
+	self->keep_back = 0;
+	for (i = 0; i < LIMIT; i++)
+		give(self->uffd, (unsigned long)self->mem + i * TVM_PAGE);
+	for (i = 0; missing == LIMIT && i < PAGES - LIMIT - 1; i++) {
+		usleep(10000);
+		tvm_sync(&self->cpu);
+	}
+	EXPECT_EQ(LIMIT + 1, missing);
 }
 
 /* Closed, with a page that nobody brings: the process must be able to end. */

@@ -122,7 +122,6 @@ struct hv_pv {
 struct hv_apf {
 	u64 enable_msr, vector_msr;	/* MSR_KVM_ASYNC_PF_EN and _INT as written */
 	u32 last;			/* number of the newest token */
-	unsigned int count;		/* pages waited for, or ready and not told */
 	bool wake_all;			/* tell the guest to look at all of them again */
 	spinlock_t lock;		/* the two below: workers */
 	u32 generation;			/* workers of an older one are forgotten */

@@ -100,6 +100,7 @@ struct hv_vm {
 	struct list_head resamplers;	/* resample_lock; read under srcu */
 
 	struct hv_clock clock;
+	atomic_t apf_count;		/* pages waited for, or ready and not told: async_pf.c */
 	u64 tss_addr, identity_map_addr;
 	u64 disabled_quirks;		/* KVM_X86_QUIRK_*: see hv_quirk_off() */
 	u64 disabled_exits;		/* KVM_X86_DISABLE_EXITS_* */

@@ -9,7 +9,10 @@
  *
  * A worker holds its VM, so that nobody who closes a file has to wait for a page. What is
  * outstanding when the guest switches all this off is forgotten: its worker finds another
- * generation and keeps the news to itself.
+ * generation and keeps the news to itself. It goes on counting: a worker sleeps for as long as its
+ * VM's memory makes it wait, so a VM has few of them, and all VMs fewer than the queue runs at
+ * once, lest a page that its guest was told of wait for those of others. Beyond that a vCPU waits
+ * itself.
  */
 #include <linux/kthread.h>
 #include <linux/list.h>
@@ -32,7 +35,8 @@
 #define APF_ON		(KVM_ASYNC_PF_ENABLED | KVM_ASYNC_PF_DELIVERY_AS_INT)
 #define APF_FLAGS	(APF_ON | KVM_ASYNC_PF_SEND_ALWAYS)
 #define APF_ALIGN	64
-#define APF_MAX		64		/* pages a vCPU may wait for */
+#define APF_MAX		64		/* pages a VM may wait for */
+#define APF_MAX_WORKERS	(WQ_MAX_ACTIVE / 4)	/* a queue is divided among NUMA nodes */
 #define APF_ALL		U32_MAX		/* the token of every page: look again */
 #define APF_ID_BITS	12		/* of a token: the vCPU */
 
@@ -50,6 +54,7 @@ struct apf_work {
 };
 
 static struct workqueue_struct *apf_wq;
+static atomic_t apf_workers;
 
 static u64 area(const struct hv_vcpu *vcpu, size_t offset)
 {
@@ -73,6 +78,22 @@ static bool say(struct hv_vcpu *vcpu, u64 gpa, u32 message)
 	return !hv_guest_write(vcpu, gpa, &message, sizeof(message));
 }
 
+static bool reserve(struct hv_vm *vm)
+{
+	if (!atomic_add_unless(&vm->apf_count, 1, APF_MAX))
+		return false;
+	if (atomic_add_unless(&apf_workers, 1, APF_MAX_WORKERS))
+		return true;
+	atomic_dec(&vm->apf_count);
+	return false;
+}
+
+static void apf_free(struct apf_work *w)
+{
+	atomic_dec(&w->vcpu->vm->apf_count);
+	kfree(w);
+}
+
 /* The page is there, or never will be: the guest's next access tells. */
 static void fetch_page(struct apf_work *w)
 {
@@ -94,6 +115,7 @@ static void apf_worker(struct work_struct *work)
 	bool wanted;
 
 	fetch_page(w);
+	atomic_dec(&apf_workers);
 	spin_lock(&apf->lock);
 	wanted = w->generation == apf->generation;
 	if (wanted)
@@ -103,7 +125,7 @@ static void apf_worker(struct work_struct *work)
 		hv_request(vcpu, HV_REQ_ASYNC_PF);
 		hv_vcpu_kick(vcpu);
 	} else {
-		kfree(w);
+		apf_free(w);
 	}
 	hv_vm_put(vcpu->vm);
 	module_put(THIS_MODULE);
@@ -115,7 +137,7 @@ bool hv_async_pf_possible(struct hv_vcpu *vcpu)
 
 	if (likely(!is_on(vcpu)))
 		return false;
-	if (vcpu->apf.count >= APF_MAX || vcpu->smm.active)
+	if (atomic_read(&vcpu->vm->apf_count) >= APF_MAX || vcpu->smm.active)
 		return false;
 	if (ev->exception.pending || ev->exception.injected || ev->nmi_injected ||
 	    ev->interrupt.injected)
@@ -148,7 +170,6 @@ static void start(struct hv_vcpu *vcpu, struct apf_work *w)
 {
 	__module_get(THIS_MODULE);
 	hv_vm_get(vcpu->vm);
-	vcpu->apf.count++;
 	INIT_WORK(&w->work, apf_worker);
 	queue_work(apf_wq, &w->work);
 }
@@ -164,8 +185,13 @@ bool hv_async_pf_begin(struct hv_vcpu *vcpu, u64 gpa, bool write)
 	w->write = write;
 	w->generation = vcpu->apf.generation;
 	w->token = next_token(vcpu);
-	if (!w->hva || !say(vcpu, AREA(vcpu, flags), KVM_PV_REASON_PAGE_NOT_PRESENT)) {
+	if (!w->hva || !reserve(vcpu->vm)) {
 		kfree(w);
+		return false;
+	}
+	if (!say(vcpu, AREA(vcpu, flags), KVM_PV_REASON_PAGE_NOT_PRESENT)) {
+		atomic_dec(&apf_workers);
+		apf_free(w);
 		return false;
 	}
 	hv_queue_page_fault(vcpu, w->token, 0);
@@ -188,8 +214,7 @@ static void forget(struct hv_apf *apf, struct apf_work *w)
 	spin_lock(&apf->lock);
 	list_del(&w->link);
 	spin_unlock(&apf->lock);
-	apf->count--;
-	kfree(w);
+	apf_free(w);
 }
 
 /* One at a time: MSR_KVM_ASYNC_PF_ACK asks for the next. */
@@ -227,8 +252,7 @@ static void drop_all(struct hv_apf *apf)
 	list_splice_init(&apf->ready, &ready);
 	spin_unlock(&apf->lock);
 	list_for_each_entry_safe(w, next, &ready, link)
-		kfree(w);
-	apf->count = 0;
+		apf_free(w);
 	apf->wake_all = false;
 }
 
@@ -284,7 +308,7 @@ void hv_async_pf_reset(struct hv_vcpu *vcpu)
 
 int hv_async_pf_init(void)
 {
-	apf_wq = alloc_workqueue("vellum-async-pf", WQ_UNBOUND, 0);
+	apf_wq = alloc_workqueue("vellum-async-pf", WQ_UNBOUND, WQ_MAX_ACTIVE);
 	return apf_wq ? 0 : -ENOMEM;
 }
 
