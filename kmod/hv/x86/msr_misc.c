@@ -346,7 +346,7 @@ static int misc_enable_write(struct hv_vcpu *vcpu, u64 value, bool host)
 	return 0;
 }
 
-/* Values that name addresses or, in TSC_AUX, are 32 bits wide. */
+/* Values that name addresses, or are 32 bits wide. */
 static bool value_valid(const struct hv_vcpu *vcpu, u32 msr, u64 value)
 {
 	switch (msr) {
@@ -358,6 +358,7 @@ static bool value_valid(const struct hv_vcpu *vcpu, u32 msr, u64 value)
 	case MSR_IA32_SYSENTER_ESP:
 	case MSR_IA32_SYSENTER_EIP:
 		return canonical(vcpu, value);
+	case MSR_SYSCALL_MASK:
 	case MSR_TSC_AUX:
 		return !(value >> 32);
 	default:
