@@ -4,6 +4,7 @@
  * the index list readable, guest and host agreeing on the switched ones (SYSCALL, SYSENTER, GS,
  * TSC_AUX), #GP for what does not exist, and that host MSRs survive a guest that changes its own.
  */
+#include <cpuid.h>
 #include <sched.h>
 #include <sys/syscall.h>
 
@@ -208,6 +209,36 @@ TEST_F(msr, host_bad_values)
 	EXPECT_EQ(0, tvcpu_msr(&self->cpu, MSR_IA32_PAT, 0x02));
 	EXPECT_EQ(0, tvcpu_msr(&self->cpu, MSR_IA32_APICBASE, BIT64(62)));
 	EXPECT_EQ(0, tvcpu_msr(&self->cpu, MSR_UNKNOWN, 0));
+}
+
+static int host_has_la57(void)
+{
+	uint32_t eax, ebx, ecx, edx;
+
+	return __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) && ecx & CPUID_7_ECX_LA57;
+}
+
+/* Addresses are as wide as the CPU's, whatever CPUID says. */
+TEST_F(msr, la57_that_the_cpu_lacks)
+{
+	static const uint32_t address[] = {
+		MSR_LSTAR, MSR_CSTAR, MSR_FS_BASE, MSR_GS_BASE, MSR_KERNEL_GS_BASE,
+		MSR_IA32_SYSENTER_ESP, MSR_IA32_SYSENTER_EIP,
+	};
+	static struct tvm_cpuid cpuid;
+	unsigned int i;
+
+	if (host_has_la57())
+		SKIP(return, "this CPU has LA57");
+	if (tvm_is_kvm())
+		SKIP(return, "stock KVM believes CPUID");
+	tvm_supported_cpuid(&self->vm, &cpuid);
+	ASSERT_NE(NULL, tvm_cpuid_find(&cpuid, 7, 0));
+	tvm_cpuid_find(&cpuid, 7, 0)->ecx |= CPUID_7_ECX_LA57;
+	TVM_MUST(self->cpu.fd, KVM_SET_CPUID2, &cpuid);
+	for (i = 0; i < sizeof(address) / sizeof(address[0]); i++)
+		EXPECT_EQ(0, tvcpu_msr(&self->cpu, address[i], BIT64(50)))
+			TH_LOG("MSR %#x", address[i]);
 }
 
 TEST_F(msr, every_listed_one_is_readable)

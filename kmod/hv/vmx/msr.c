@@ -194,7 +194,9 @@ static __always_inline u64 guest_user_msr(const struct hv_vcpu *vcpu, enum vmx_u
 
 static noinline void set_user_msr(struct vmx_cpu *cpu, enum vmx_user_msr which, u64 value)
 {
-	native_wrmsrl(user_msr[which], value);
+	/* Values were checked. Were one refused, the host's would stay, and not be taken for it. */
+	if (WARN_ON_ONCE(wrmsrl_safe(user_msr[which], value)))
+		return;
 	cpu->hw[which] = value;
 	if (!cpu->registered) {
 		cpu->registered = true;

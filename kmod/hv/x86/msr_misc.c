@@ -95,9 +95,11 @@ static bool is_quiet(u32 msr)
 	return bsearch(&msr, quiet, ARRAY_SIZE(quiet), sizeof(quiet[0]), range_compare);
 }
 
+/* The CPU's own registers take these addresses: CPUID cannot make them wider than its are. */
 static bool canonical(const struct hv_vcpu *vcpu, u64 address)
 {
-	unsigned int bits = hv_cpuid_has(vcpu, HV_F_LA57) ? 57 : 48;
+	bool wide = hv_cpuid_has(vcpu, HV_F_LA57) && boot_cpu_has(X86_FEATURE_LA57);
+	unsigned int bits = wide ? 57 : 48;
 
 	return sign_extend64(address, bits - 1) == address;
 }
