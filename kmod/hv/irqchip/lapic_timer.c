@@ -77,6 +77,9 @@ static bool try_hw(struct hv_lapic *lapic)
 
 	if (!hv_caps.has_deadline || timer->blocked)
 		return false;
+	/* beyond the host's TSC; to the back end it means none */
+	if (timer->host_deadline == U64_MAX)
+		return false;
 	if (hv_ops->set_deadline(vcpu, timer->host_deadline))
 		return false;
 	timer->hw = true;

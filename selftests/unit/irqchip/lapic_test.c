@@ -535,6 +535,17 @@ TEST_F(timer, tsc_deadline)
 	EXPECT_EQ(-1, world_take(vcpu));
 }
 
+/* What the host's TSC never reaches is no deadline for hardware; an hrtimer looks again. */
+TEST_F(timer, deadline_out_of_reach)
+{
+	struct hv_vcpu *vcpu = self->vcpu;
+
+	apic_write(vcpu, APIC_LVTT, VEC | APIC_LVT_TIMER_TSCDEADLINE);
+	hv_lapic_deadline_write(vcpu, U64_MAX);
+	EXPECT_FALSE(vcpu->lapic->timer.hw);
+	EXPECT_TRUE(vcpu->lapic->timer.hrtimer.active);
+}
+
 TEST_F(timer, mode_change_disarms)
 {
 	struct hv_vcpu *vcpu = self->vcpu;
