@@ -32,6 +32,17 @@ u64 hv_tsc_guest(struct hv_vcpu *vcpu, u64 host_tsc)
 	return scale(vcpu, host_tsc) + vcpu->tsc.offset;
 }
 
+/* Ticks of the host in @ticks of the guest, whose ratio is not 0; U64_MAX: too many */
+static u64 unscale(const struct hv_vcpu *vcpu, u64 ticks)
+{
+	u64 one = BIT_ULL(hv_caps.tsc_ratio_frac_bits), ratio = vcpu->tsc.ratio;
+
+	/* only to a slower guest's ticks there are more of the host's: do they fit? */
+	if (ratio < one && ticks > mul_u64_u64_shr(U64_MAX, ratio, hv_caps.tsc_ratio_frac_bits))
+		return U64_MAX;
+	return mul_u64_u64_div_u64(ticks, one, ratio);
+}
+
 u64 hv_tsc_host(struct hv_vcpu *vcpu, u64 guest_tsc)
 {
 	u64 now = rdtsc(), guest_now = hv_tsc_guest(vcpu, now), delta, add;
@@ -39,11 +50,8 @@ u64 hv_tsc_host(struct hv_vcpu *vcpu, u64 guest_tsc)
 	if (guest_tsc <= guest_now)
 		return now;
 	delta = guest_tsc - guest_now;
-	if (vcpu->tsc.ratio) {
-		if (delta >> (64 - hv_caps.tsc_ratio_frac_bits))
-			return U64_MAX;
-		delta = div64_u64(delta << hv_caps.tsc_ratio_frac_bits, vcpu->tsc.ratio);
-	}
+	if (vcpu->tsc.ratio)
+		delta = unscale(vcpu, delta);
 	return check_add_overflow(now, delta, &add) ? U64_MAX : add;
 }
 
