@@ -19,6 +19,7 @@
 #define TSC_TOLERANCE_PPM	250
 #define PPM			1000000
 #define TSC_SYNC_WINDOW_MS	1000
+#define TSC_SYNC_MAX_NS		BIT_ULL(51)	/* 26 days: times any rate it fits in 64 bits */
 
 static u64 scale(const struct hv_vcpu *vcpu, u64 host_tsc)
 {
@@ -71,11 +72,11 @@ static void offset_set(struct hv_vcpu *vcpu, u64 offset)
 static bool near_reference(const struct hv_clock *clock, u32 khz, u64 value, u64 now_ns)
 {
 	u64 window = (u64)khz * TSC_SYNC_WINDOW_MS, expected, distance;
+	u64 elapsed_ns = now_ns - clock->last_tsc_ns;
 
-	if (!clock->generation || clock->last_tsc_khz != khz)
+	if (!clock->generation || clock->last_tsc_khz != khz || elapsed_ns > TSC_SYNC_MAX_NS)
 		return false;
-	expected = clock->last_tsc_write +
-		   mul_u64_u64_div_u64(now_ns - clock->last_tsc_ns, khz, NSEC_PER_MSEC);
+	expected = clock->last_tsc_write + mul_u64_u64_div_u64(elapsed_ns, khz, NSEC_PER_MSEC);
 	distance = value > expected ? value - expected : expected - value;
 	return distance < window;
 }
