@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Guards KVM_IRQFD and KVM_SET_GSI_ROUTING: an eventfd raises the interrupt its GSI is routed to
- * (IOAPIC pin or MSI), deassignment stops it, a resample eventfd fires on EOI, routes can be
- * replaced while assigned, and hostile arguments are refused. Errnos are stock KVM 6.12's.
+ * (IOAPIC pin or MSI), deassignment stops it and waits for nobody's memory, a resample eventfd
+ * fires on EOI, routes can be replaced while assigned, and hostile arguments are refused. Errnos
+ * are stock KVM 6.12's.
  */
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
+#include <linux/userfaultfd.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
 
 #include "kselftest_harness.h"
 #include "tvm.h"
@@ -108,6 +113,57 @@ TEST_F(irqfd, deassign)
 	EXPECT_EQ(0, irqfd(&self->vm, self->fd, GSI, KVM_IRQFD_FLAG_DEASSIGN, -1));
 	/* and the fd is free again */
 	EXPECT_EQ(0, irqfd(&self->vm, self->fd, GSI, 0, -1));
+}
+
+static int open_uffd(void *page)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register reg = {
+		.range = { .start = (unsigned long)page, .len = TVM_PAGE },
+		.mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+	int fd = syscall(SYS_userfaultfd, O_CLOEXEC);
+
+	if (fd < 0 || ioctl(fd, UFFDIO_API, &api) || ioctl(fd, UFFDIO_REGISTER, &reg))
+		tvm_die("userfaultfd: %s", strerror(errno));
+	return fd;
+}
+
+static void *translate(void *cpu)
+{
+	struct kvm_translation arg = { .linear_address = 0x1000 };
+
+	return (void *)tvm_ioctl_p(((struct tvcpu *)cpu)->fd, KVM_TRANSLATE, &arg);
+}
+
+/* Memory that does not come holds up who reads it, and no irqfd of this or another VM. */
+TEST_F(irqfd, deassign_while_memory_is_waited_for)
+{
+	void *page = mmap(NULL, TVM_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			  -1, 0);
+	int uffd = open_uffd(page), resample = eventfd(0, EFD_NONBLOCK);
+	struct uffdio_zeropage zero = {
+		.range = { .start = (unsigned long)page, .len = TVM_PAGE },
+	};
+	struct kvm_sregs sregs;
+	struct uffd_msg msg;
+	pthread_t thread;
+	void *ret;
+
+	ASSERT_EQ(0, tvm_slot(&self->vm, TVM_SLOT_TEST, 0, TVM_TEST_GPA, TVM_PAGE, page));
+	tvcpu_get_sregs(&self->cpu, &sregs);
+	sregs.cr3 = TVM_TEST_GPA;
+	tvcpu_set_sregs(&self->cpu, &sregs);
+	ASSERT_EQ(0, pthread_create(&thread, NULL, translate, &self->cpu));
+	ASSERT_EQ(sizeof(msg), read(uffd, &msg, sizeof(msg)));
+	ASSERT_EQ(0, irqfd(&self->vm, self->fd, GSI, KVM_IRQFD_FLAG_RESAMPLE, resample));
+	/* the harness ends a test that does not return from here */
+	EXPECT_EQ(0, irqfd(&self->vm, self->fd, GSI, KVM_IRQFD_FLAG_DEASSIGN, -1));
+	ASSERT_EQ(0, ioctl(uffd, UFFDIO_ZEROPAGE, &zero));
+	pthread_join(thread, &ret);
+	EXPECT_EQ(NULL, ret);
+	close(uffd);
+	close(resample);
 }
 
 TEST_F(irqfd, closing_the_eventfd)

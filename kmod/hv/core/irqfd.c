@@ -28,11 +28,12 @@
 
 #define HV_IRQFD_FLAGS	(KVM_IRQFD_FLAG_DEASSIGN | KVM_IRQFD_FLAG_RESAMPLE)
 
+/* Of all VMs: nothing in it waits for what user space can hold up. */
 static struct workqueue_struct *shutdown_wq;
 
 /**
  * struct hv_resampler - a GSI with irqfds that want to hear of acknowledgments
- * @link: in vm->resamplers; written under vm->resample_lock, read under vm->srcu
+ * @link: in vm->resamplers; written under vm->resample_lock, read under vm->irq_srcu
  * @irqfds: the same
  * @gsi: its number
  */
@@ -82,12 +83,12 @@ void hv_irqfd_resample(struct hv_vm *vm, u32 gsi)
 	struct hv_irqfd *irqfd;
 
 	list_for_each_entry_srcu(resampler, &vm->resamplers, link,
-				 srcu_read_lock_held(&vm->srcu)) {
+				 srcu_read_lock_held(&vm->irq_srcu)) {
 		if (resampler->gsi != gsi)
 			continue;
 		hv_gsi_set_level(vm, HV_IRQ_SOURCE_RESAMPLE, gsi, 0);
 		list_for_each_entry_srcu(irqfd, &resampler->irqfds, resampler_link,
-					 srcu_read_lock_held(&vm->srcu))
+					 srcu_read_lock_held(&vm->irq_srcu))
 			hv_eventfd_signal(irqfd->resamplefd);
 	}
 }
@@ -133,7 +134,7 @@ static void resampler_leave(struct hv_irqfd *irqfd)
 	last = list_empty(&resampler->irqfds);
 	if (last)
 		list_del_rcu(&resampler->link);
-	synchronize_srcu(&vm->srcu);
+	synchronize_srcu(&vm->irq_srcu);
 	if (last)
 		hv_gsi_set_level(vm, HV_IRQ_SOURCE_RESAMPLE, resampler->gsi, 0);
 	mutex_unlock(&vm->resample_lock);

@@ -72,9 +72,12 @@ static struct hv_vm *vm_create(unsigned long type)
 	ret = init_srcu_struct(&vm->srcu);
 	if (ret)
 		goto free;
-	ret = hv_coalesced_init(vm);
+	ret = init_srcu_struct(&vm->irq_srcu);
 	if (ret)
 		goto srcu;
+	ret = hv_coalesced_init(vm);
+	if (ret)
+		goto irq_srcu;
 	ret = hv_memslots_init(vm);
 	if (ret)
 		goto coalesced;
@@ -105,6 +108,8 @@ memslots:
 	hv_memslots_destroy(vm);
 coalesced:
 	hv_coalesced_destroy(vm);
+irq_srcu:
+	cleanup_srcu_struct(&vm->irq_srcu);
 srcu:
 	cleanup_srcu_struct(&vm->srcu);
 free:
@@ -137,6 +142,7 @@ static void vm_destroy(struct kref *ref)
 		hv_ops->vm_destroy(vm);
 	hv_hw_put(vm);
 	hv_msr_filter_free(vm);
+	cleanup_srcu_struct(&vm->irq_srcu);
 	cleanup_srcu_struct(&vm->srcu);
 	vm_free(vm);
 }

@@ -73,7 +73,7 @@ struct hv_vm {
 	u32 bsp_id;
 	u32 max_vcpu_id;		/* KVM_CAP_MAX_VCPU_ID: ids are below it; 0: not set */
 
-	struct srcu_struct srcu;	/* memslots, buses, routing */
+	struct srcu_struct srcu;	/* memslots, zones, MSR filter; readers may sleep */
 	struct mutex slots_lock;	/* writers of memslots and buses */
 	struct hv_memslots __rcu *slots[HV_ADDRESS_SPACES];	/* srcu; memory/memslot.c */
 	struct hv_tdp tdp;
@@ -87,7 +87,8 @@ struct hv_vm {
 
 	struct mutex irq_lock;		/* writers of irqchip and routing */
 	struct hv_irqchip *irqchip;	/* NULL or set once before vCPUs run */
-	struct hv_routing __rcu *routing;	/* srcu */
+	struct srcu_struct irq_srcu;	/* routing, resamplers; no reader sleeps */
+	struct hv_routing __rcu *routing;	/* irq_srcu */
 	struct hv_apic_map __rcu *apic_map;	/* rcu; irqchip/apic_map.c */
 	void *apic_page;		/* back end: what 0xfee00000 is mapped to; vm->lock */
 	atomic_t apic_inhibits;		/* LAPICs that must not be reached through it */
@@ -97,7 +98,7 @@ struct hv_vm {
 	struct list_head irqfds;	/* irqfds_lock */
 	struct list_head ioeventfds;	/* slots_lock */
 	struct mutex resample_lock;
-	struct list_head resamplers;	/* resample_lock; read under srcu */
+	struct list_head resamplers;	/* resample_lock; read under irq_srcu */
 
 	struct hv_clock clock;
 	atomic_t apf_count;		/* pages waited for, or ready and not told: async_pf.c */

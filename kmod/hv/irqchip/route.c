@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * From a GSI to the pins and messages it means, and back from an acknowledged
- * pin to the GSI. The table is immutable, under vm->srcu; writers hold
+ * pin to the GSI. The table is immutable, under vm->irq_srcu; writers hold
  * vm->irq_lock. Everything that delivers works in any context.
  */
 #include <linux/mm.h>
@@ -85,7 +85,7 @@ int hv_signal_msi(struct hv_vm *vm, const struct kvm_msi *msi)
 
 static struct hv_routing *routing(struct hv_vm *vm)
 {
-	return srcu_dereference_check(vm->routing, &vm->srcu, lockdep_is_held(&vm->irq_lock));
+	return srcu_dereference_check(vm->routing, &vm->irq_srcu, lockdep_is_held(&vm->irq_lock));
 }
 
 static int set_pin(struct hv_vm *vm, const struct kvm_irq_routing_irqchip *pin, int source,
@@ -107,7 +107,7 @@ static int set_route(struct hv_vm *vm, const struct hv_route *route, int source,
 	return level ? hv_apic_deliver(vm, NULL, &route->msg) : -1;
 }
 
-/* Sum of what took it; negative if nobody did. Inside vm->srcu. */
+/* Sum of what took it; negative if nobody did. Inside vm->irq_srcu. */
 static int set_level(struct hv_vm *vm, int source, u32 gsi, bool level)
 {
 	const struct hv_routing *table = routing(vm);
@@ -127,20 +127,20 @@ static int set_level(struct hv_vm *vm, int source, u32 gsi, bool level)
 
 int hv_gsi_set_level(struct hv_vm *vm, int source, u32 gsi, int level)
 {
-	int idx = srcu_read_lock(&vm->srcu);
+	int idx = srcu_read_lock(&vm->irq_srcu);
 	int ret = set_level(vm, source, gsi, level);
 
-	srcu_read_unlock(&vm->srcu, idx);
+	srcu_read_unlock(&vm->irq_srcu, idx);
 	return ret;
 }
 
 int hv_gsi_pulse(struct hv_vm *vm, int source, u32 gsi)
 {
-	int idx = srcu_read_lock(&vm->srcu);
+	int idx = srcu_read_lock(&vm->irq_srcu);
 	int ret = set_level(vm, source, gsi, true);
 
 	set_level(vm, source, gsi, false);
-	srcu_read_unlock(&vm->srcu, idx);
+	srcu_read_unlock(&vm->irq_srcu, idx);
 	return ret;
 }
 
@@ -158,7 +158,7 @@ static int gsi_of(struct hv_vm *vm, unsigned int chip, unsigned int pin)
 
 void hv_irq_acked(struct hv_vm *vm, unsigned int chip, unsigned int pin)
 {
-	int idx = srcu_read_lock(&vm->srcu);
+	int idx = srcu_read_lock(&vm->irq_srcu);
 	int gsi = gsi_of(vm, chip, pin);
 	struct hv_pit *pit = gsi_pit(vm, gsi);
 
@@ -166,17 +166,17 @@ void hv_irq_acked(struct hv_vm *vm, unsigned int chip, unsigned int pin)
 		hv_pit_acked(pit);
 	if (gsi >= 0)
 		hv_irqfd_resample(vm, gsi);
-	srcu_read_unlock(&vm->srcu, idx);
+	srcu_read_unlock(&vm->irq_srcu, idx);
 }
 
 void hv_irq_unmasked(struct hv_vm *vm, unsigned int chip, unsigned int pin)
 {
-	int idx = srcu_read_lock(&vm->srcu);
+	int idx = srcu_read_lock(&vm->irq_srcu);
 	struct hv_pit *pit = gsi_pit(vm, gsi_of(vm, chip, pin));
 
 	if (pit)
 		hv_pit_unmasked(pit);
-	srcu_read_unlock(&vm->srcu, idx);
+	srcu_read_unlock(&vm->irq_srcu, idx);
 }
 
 static bool pin_valid(const struct kvm_irq_routing_irqchip *pin)
@@ -300,7 +300,7 @@ static void table_publish(struct hv_vm *vm, struct hv_routing *table)
 	mutex_unlock(&vm->irq_lock);
 	if (!old)
 		return;
-	synchronize_srcu_expedited(&vm->srcu);
+	synchronize_srcu_expedited(&vm->irq_srcu);
 	kvfree(old);
 }
 
