@@ -6,6 +6,7 @@
 #include <linux/bitops.h>
 #include <linux/mm.h>
 #include <linux/nospec.h>
+#include <linux/rcupdate.h>
 #include <linux/slab.h>
 #include <asm/apicdef.h>
 
@@ -14,6 +15,7 @@
 
 #define HV_XAPIC_BROADCAST	0xffu
 #define HV_X2APIC_BROADCAST	0xffffffffu
+#define HV_APIC_MAP_LOT		64	/* maps; twice as many may wait to be freed */
 
 /* The link that leads to a LAPIC's number, in the chain of its APIC id. */
 static u16 *link_to(struct hv_apic_map *map, u32 id, u16 number)
@@ -111,6 +113,15 @@ static void map_add(struct hv_apic_map *map, struct hv_lapic *lapic)
 	}
 }
 
+/* A guest may change its LAPIC in a loop, faster than the grace periods that free old maps. */
+static void throttle(struct hv_apic_map *map)
+{
+	if (++map->updates % HV_APIC_MAP_LOT)
+		return;
+	cond_synchronize_rcu(map->grace);
+	map->grace = get_state_synchronize_rcu();
+}
+
 int hv_apic_map_update(struct hv_lapic *lapic)
 {
 	struct hv_vm *vm = lapic->vcpu->vm;
@@ -123,6 +134,7 @@ int hv_apic_map_update(struct hv_lapic *lapic)
 	old = rcu_dereference_protected(vm->apic_map, lockdep_is_held(&vm->irq_lock));
 	if (old)
 		*new = *old;
+	throttle(new);
 	map_forget(new, lapic->vcpu->index);
 	map_add(new, lapic);
 	rcu_assign_pointer(vm->apic_map, new);

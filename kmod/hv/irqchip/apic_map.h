@@ -31,6 +31,8 @@ struct hv_apic_set {
  */
 struct hv_apic_map {
 	struct rcu_head rcu;
+	unsigned int updates;		/* since the VM's first map */
+	unsigned long grace;		/* of the maps before this lot of updates: see throttle() */
 	unsigned int words;		/* of each set, that any vCPU is in */
 	struct hv_apic_set all;		/* LAPICs that are not hardware-disabled */
 	struct hv_apic_set x2apic;	/* those in x2APIC mode */

@@ -178,6 +178,8 @@ static inline void unit_unlock(int *held)
 #define synchronize_srcu(s)		assert(!(s)->readers)
 #define synchronize_rcu()		do { } while (0)
 #define synchronize_rcu_expedited()	do { } while (0)
+#define get_state_synchronize_rcu()	0
+#define cond_synchronize_rcu(state)	((void)(state))
 #define rcu_read_lock()			do { } while (0)
 #define rcu_read_unlock()		do { } while (0)
 #define rcu_dereference(p)		(p)
