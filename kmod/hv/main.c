@@ -26,6 +26,7 @@
 #include "x86/cpuid.h"
 #include "x86/mce.h"
 #include "x86/msr.h"
+#include "x86/msr_filter.h"
 #include "x86/sys_attr.h"
 
 #define CREATE_TRACE_POINTS
@@ -181,6 +182,7 @@ static void __exit vellum_exit(void)
 	misc_deregister(&vellum_device);
 	preempt_notifier_dec();
 	hv_hw_exit();
+	hv_msr_filter_exit();
 	hv_async_pf_exit();
 	hv_gmem_exit();
 	hv_irqfd_exit();

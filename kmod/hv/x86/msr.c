@@ -169,7 +169,7 @@ static u32 reason_of(int result)
 
 static bool filtered(const struct hv_vcpu *vcpu, u32 msr, u32 access)
 {
-	return static_branch_unlikely(&hv_msr_filter_used) &&
+	return static_branch_unlikely(&hv_msr_filter_used.key) &&
 	       !hv_msr_filter_allows(vcpu, msr, access);
 }
 

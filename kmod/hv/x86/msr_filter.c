@@ -19,7 +19,8 @@
 #define FILTER_FLAGS	KVM_MSR_FILTER_DEFAULT_DENY
 #define RANGE_FLAGS	(KVM_MSR_FILTER_READ | KVM_MSR_FILTER_WRITE)
 
-DEFINE_STATIC_KEY_FALSE(hv_msr_filter_used);
+/* Each change patches the code of all CPUs: user space must not set the pace. */
+DEFINE_STATIC_KEY_DEFERRED_FALSE(hv_msr_filter_used, HZ);
 
 struct msr_range {
 	u32 base, nmsrs;
@@ -80,7 +81,7 @@ static void filter_destroy(struct hv_msr_filter *filter)
 	for (i = 0; i < filter->count; i++)
 		kfree(filter->range[i].allowed);
 	kfree(filter);
-	static_branch_dec(&hv_msr_filter_used);
+	static_branch_slow_dec_deferred(&hv_msr_filter_used);
 }
 
 static int range_add(struct hv_msr_filter *filter, const struct kvm_msr_filter_range *in)
@@ -112,7 +113,7 @@ static struct hv_msr_filter *filter_create(const struct kvm_msr_filter *in)
 
 	if (!filter)
 		return ERR_PTR(-ENOMEM);
-	static_branch_inc(&hv_msr_filter_used);
+	static_branch_deferred_inc(&hv_msr_filter_used);
 	filter->deny = in->flags & KVM_MSR_FILTER_DEFAULT_DENY;
 	for (i = 0; !ret && i < ARRAY_SIZE(in->ranges); i++)
 		ret = range_add(filter, &in->ranges[i]);
@@ -155,4 +156,9 @@ int hv_msr_filter_set(struct hv_vm *vm, const struct kvm_msr_filter *in)
 void hv_msr_filter_free(struct hv_vm *vm)
 {
 	filter_destroy(rcu_dereference_protected(vm->msr_filter, true));
+}
+
+void hv_msr_filter_exit(void)
+{
+	static_key_deferred_flush(&hv_msr_filter_used);
 }
