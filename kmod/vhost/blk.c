@@ -102,6 +102,9 @@ static long start_queues(struct vh_dev *dev)
 		return -ENOTCONN;
 	if (vh_dev_running(dev))
 		return 0;
+	/* The disk may be another than the one that the driver was told of. */
+	if (dev->features & ~features(dev))
+		return -EOPNOTSUPP;
 	for (i = 0; i < dev->nvqs; i++) {
 		if (!vh_vq_ready(dev->vqs[i]))
 			continue;

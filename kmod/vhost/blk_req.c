@@ -165,6 +165,8 @@ static int take_ranges(struct blk_req *req, size_t len, struct cursor *out)
 	unsigned int i;
 	int ret = 0;
 
+	if (blk_disk_of(req)->read_only)
+		return -EIO;
 	if (!vh_vq_has(vq, req->type == VIRTIO_BLK_T_DISCARD ? VIRTIO_BLK_F_DISCARD :
 							       VIRTIO_BLK_F_WRITE_ZEROES))
 		return -EOPNOTSUPP;

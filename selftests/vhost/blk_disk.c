@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Guards what the disk behind the queues does to the device: read-only disks, growing and
- * shrinking ones, several queues and their workers, the dirty log, write-through, wrong
- * backends.
+ * shrinking ones, disks that are replaced, several queues and their workers, the dirty log,
+ * write-through, wrong backends.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -54,6 +54,20 @@ static uint64_t capacity(struct tblk *b)
 	return sectors;
 }
 
+/* A request for one range, which no disk of a test is harmed by. */
+static int do_range(struct tblk *b, uint32_t type, uint32_t sectors, uint32_t flags)
+{
+	struct virtio_blk_discard_write_zeroes *range;
+	struct treq req = {};
+	struct tbuf bufs[3];
+
+	tblk_prepare(b, &req, type, 0, sizeof(*range), bufs);
+	range = (void *)req.data;
+	range->num_sectors = sectors;
+	range->flags = flags;
+	return tblk_do(b, 0, &req, type, 0, sizeof(*range));
+}
+
 TEST_F(disk, read_only)
 {
 	uint64_t offered, features = FEATURES | BIT64(VIRTIO_BLK_F_RO);
@@ -71,7 +85,30 @@ TEST_F(disk, read_only)
 	ASSERT_EQ(0, tblk_start(&self->b, features));
 	EXPECT_EQ(VIRTIO_BLK_S_IOERR, tblk_do(&self->b, 0, &out, VIRTIO_BLK_T_OUT, 0, 512));
 	EXPECT_EQ(VIRTIO_BLK_S_OK, tblk_do(&self->b, 0, &in, VIRTIO_BLK_T_IN, 0, 512));
+	EXPECT_EQ(VIRTIO_BLK_S_IOERR, do_range(&self->b, VIRTIO_BLK_T_DISCARD, 8, 0));
+	EXPECT_EQ(VIRTIO_BLK_S_IOERR, do_range(&self->b, VIRTIO_BLK_T_WRITE_ZEROES, 8, 0));
 	close(fd);
+}
+
+/* What the driver may do with one disk says nothing of the next. */
+TEST_F(disk, replaced_by_one_that_can_less)
+{
+	uint64_t features = FEATURES | BIT64(VIRTIO_BLK_F_DISCARD) |
+			    BIT64(VIRTIO_BLK_F_WRITE_ZEROES);
+	struct vhost_blk_backend b = {
+		.fd = self->disk, .flags = VHOST_BLK_F_READ_ONLY, .num_queues = 1,
+		.queue_size = NUM,
+	};
+
+	ASSERT_TRUE(tblk_open(&self->b, self->disk, 0, 1, NUM));
+	ASSERT_EQ(0, tblk_start(&self->b, features));
+	ASSERT_EQ(0, tblk_running(&self->b, 0));
+	ASSERT_EQ(0, dev_ioctl(self->b.fd, VHOST_BLK_SET_BACKEND, &b));
+	EXPECT_EQ(-EOPNOTSUPP, tblk_running(&self->b, 1));
+	b.flags = 0;
+	ASSERT_EQ(0, dev_ioctl(self->b.fd, VHOST_BLK_SET_BACKEND, &b));
+	ASSERT_EQ(0, tblk_running(&self->b, 1));
+	EXPECT_EQ(VIRTIO_BLK_S_OK, do_range(&self->b, VIRTIO_BLK_T_DISCARD, 8, 0));
 }
 
 TEST_F(disk, resize_is_announced)

@@ -80,6 +80,7 @@ struct vhost_blk_config {
  * VHOST_BLK_SET_RUNNING - 1 starts every queue that has a size and addresses, 0
  * stops all and returns when no request is in flight. Doing it again changes
  * nothing. EINVAL: another number, or no queue is ready. ENOTCONN: no disk.
+ * EOPNOTSUPP: the driver accepted a feature that this disk does not offer.
  * EFAULT: a ring's addresses are not the caller's memory.
  */
 #define VHOST_BLK_SET_RUNNING	_IOW(VHOST_VIRTIO, 0xc1, int)
