@@ -107,6 +107,9 @@ int vh_log_hva(struct vh_vq *vq, unsigned long hva, u64 len)
 	u64 from, to;
 	int ret;
 
+	/* Rings are written before there is a table: of no guest's memory yet. */
+	if (unlikely(!mem))
+		return 0;
 	for (r = mem->r; r < mem->r + mem->n; r++) {
 		from = max_t(u64, hva, r->hva);
 		to = min_t(u64, hva + len, r->hva + r->size);

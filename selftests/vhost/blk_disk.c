@@ -289,6 +289,33 @@ TEST_F(disk, dirty_log_packed)
 	log_with(_metadata, &self->b, FEATURES | PACKED, 2);
 }
 
+/* The ring is there before the memory table, which says what of it is to be logged. */
+TEST_F(disk, log_without_memory)
+{
+	uint64_t log_all = FEATURES | PACKED | BIT64(VHOST_F_LOG_ALL), base = 0x10000;
+	struct vhost_vring_addr a = { .flags = 1 << VHOST_VRING_F_LOG };
+	struct vhost_vring_state s = { .index = 0 };
+	struct tring *r;
+
+	ASSERT_TRUE(tblk_open(&self->b, self->disk, 0, 1, NUM));
+	r = &self->b.rings[0];
+	tring_restart(r, true, 0);
+	a.desc_user_addr = (uintptr_t)r->vr.desc;
+	a.avail_user_addr = (uintptr_t)r->vr.avail;
+	a.used_user_addr = (uintptr_t)r->vr.used;
+	ASSERT_EQ(0, dev_ioctl(self->b.fd, VHOST_SET_LOG_BASE, &base));
+	ASSERT_EQ(0, dev_ioctl(self->b.fd, VHOST_SET_FEATURES, &log_all));
+	ASSERT_EQ(0, dev_ring(self->b.fd, 0, r));
+	ASSERT_EQ(0, dev_ioctl(self->b.fd, VHOST_SET_VRING_ADDR, &a));
+	ASSERT_EQ(0, tblk_running(&self->b, 1));
+	/* The worker looks at the ring, and finds nothing where the request is. */
+	tblk_queue(&self->b, 0, &(struct treq) {}, VIRTIO_BLK_T_IN, 0, 512);
+	tring_kick(r);
+	EXPECT_TRUE(tevent(r->err, SOON));
+	EXPECT_EQ(0, dev_ioctl(self->b.fd, VHOST_GET_VRING_BASE, &s));
+	EXPECT_TRUE(tring_idle_at(r, s.num));
+}
+
 TEST_F(disk, log_unmapped)
 {
 	uint64_t log_all = FEATURES | BIT64(VHOST_F_LOG_ALL), base = 0x10000;
