@@ -70,10 +70,11 @@ static int worker_main(void *arg)
 void vh_vq_signal(struct vh_vq *vq, unsigned long events)
 {
 	struct vh_worker *worker;
-	unsigned long old = READ_ONCE(vq->pending);
+	unsigned long old;
 
-	/* The full barrier orders what the event is about before the look at the word. */
+	/* What the event is about before the look at the word, which the worker clears first. */
 	smp_mb();
+	old = READ_ONCE(vq->pending);
 	do {
 		if ((old & events) == events)
 			return;
