@@ -166,14 +166,13 @@ static int transmit(struct net_vq *nq, struct vh_chain *chain)
 	return ret;
 }
 
-/* A round: as long as there are packets. 1: it ended early. */
-static int round_of(struct net_vq *nq)
+/* A round: as long as there are packets, and *@left of them at most. 1: it ended early. */
+static int round_of(struct net_vq *nq, unsigned int *left)
 {
 	struct vh_chain chain;
-	unsigned int n;
 	int ret = 0;
 
-	for (n = 0; n < PACKETS_MAX; n++) {
+	for (; *left; --*left) {
 		ret = vh_ring_pop(&nq->vq, &chain, 0);
 		if (ret <= 0)
 			break;
@@ -183,17 +182,18 @@ static int round_of(struct net_vq *nq)
 	}
 	if (!nq->vq.broken && !send_batch(nq))
 		vh_ring_notify(&nq->vq);
-	return n == PACKETS_MAX ? 1 : ret;
+	return *left ? ret : 1;
 }
 
 void net_tx(struct net_vq *nq)
 {
+	unsigned int left = PACKETS_MAX;
 	int ret;
 
 	if (vh_ring_kick_off(&nq->vq))
 		return;
 	for (;;) {
-		ret = round_of(nq);
+		ret = round_of(nq, &left);
 		if (ret > 0)
 			break;
 		if (ret < 0 || nq->vq.broken)
@@ -203,7 +203,8 @@ void net_tx(struct net_vq *nq)
 			ret = vh_ring_kick_on(&nq->vq);
 		if (ret <= 0)
 			return;
-		if (READ_ONCE(nq->vq.wanted))
+		/* An available index that goes to and fro makes a round without a packet. */
+		if (!--left || READ_ONCE(nq->vq.wanted) || need_resched())
 			break;
 		if (vh_ring_kick_off(&nq->vq))
 			return;
