@@ -257,6 +257,8 @@ int vh_ring_start(struct vh_vq *vq)
 	vq->unsignalled = 0;
 	vq->signalled_valid = false;
 	vq->kick_off = false;
+	/* A start that failed later may have left where the ring was then. */
+	vq->mapped = false;
 	vq->fresh = true;
 	if (vh_vq_has(vq, VIRTIO_F_ACCESS_PLATFORM))
 		return 0;

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -516,6 +517,46 @@ TEST_F(iotlb, reader_waits)
 	ASSERT_EQ(sizeof(msg), read(self->b.fd, &msg, sizeof(msg)));
 	EXPECT_EQ(tmem_gpa(&self->b.mem, req.data), msg.iotlb.iova);
 	pthread_join(thread, NULL);
+}
+
+/* An eventfd that is in error: the device has counted it past what a driver can. */
+static int worn_eventfd(struct tblk *b)
+{
+	uint64_t most = UINT64_MAX - 1;
+	int fd = eventfd(0, EFD_NONBLOCK);
+
+	if (write(fd, &most, sizeof(most)) != sizeof(most) ||
+	    dev_pair(b->fd, VHOST_SET_VRING_CALL, 0, fd) ||
+	    tblk_do(b, 0, &(struct treq) {}, VIRTIO_BLK_T_IN, 0, 512) != VIRTIO_BLK_S_OK)
+		return -1;
+	/* The call comes behind what it is for. */
+	tblk_running(b, 0);
+	return fd;
+}
+
+/* A start that fails leaves nothing of where the ring was. */
+TEST_F(iotlb, started_after_a_failure)
+{
+	uint64_t plain = BASE_FEATURES | (variant->features & PACKED), platform = plain | PLATFORM;
+	struct tring *r = &self->b.rings[0];
+	struct vhost_iotlb_msg m;
+	int worn;
+
+	ASSERT_EQ(0, map_all(&self->b));
+	worn = worn_eventfd(&self->b);
+	ASSERT_LE(0, worn);
+	ASSERT_EQ(0, dev_iotlb(self->b.fd, VHOST_IOTLB_INVALIDATE, 0, 0, NULL, 0));
+	ASSERT_EQ(0, dev_ioctl(self->b.fd, VHOST_SET_FEATURES, &plain));
+	ASSERT_EQ(0, dev_ring(self->b.fd, 0, r));
+	ASSERT_EQ(0, dev_pair(self->b.fd, VHOST_SET_VRING_KICK, 0, worn));
+	ASSERT_EQ(-EINVAL, tblk_running(&self->b, 1));
+	ASSERT_EQ(0, dev_ioctl(self->b.fd, VHOST_SET_FEATURES, &platform));
+	ASSERT_EQ(0, dev_pair(self->b.fd, VHOST_SET_VRING_KICK, 0, r->kick));
+	ASSERT_EQ(0, tblk_running(&self->b, 1));
+	/* Both queues ask where their rings are. */
+	EXPECT_TRUE(dev_miss(self->b.fd, &m, SOON));
+	EXPECT_TRUE(dev_miss(self->b.fd, &m, SOON));
+	close(worn);
 }
 
 /* Stopped, started and owned anew while it waits. */
