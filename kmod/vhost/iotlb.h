@@ -42,7 +42,7 @@ enum vh_miss_state { VH_MISS_NONE, VH_MISS_NEW, VH_MISS_READ };
  * @state: there is none, user space has not read it yet, or it has
  * @perm: VHOST_ACCESS_*
  * @iova: what is to be translated
- * @count: misses since a chain was taken
+ * @count: misses since a chain was taken or the ring was found
  */
 struct vh_miss {
 	enum vh_miss_state state;

@@ -241,6 +241,8 @@ static int map_done(struct vh_vq *vq)
 		return ret;
 	vq->fresh = false;
 	vq->mapped = true;
+	/* What a queue without work misses again and again is no chain of too many pieces. */
+	vq->miss.count = 0;
 	return 0;
 }
 

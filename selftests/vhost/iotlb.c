@@ -21,6 +21,7 @@
 #define PAGE	VHOST_PAGE_SIZE
 #define DISK	(16 << 20)
 #define ENTRIES	2048	/* translations that a device keeps */
+#define UNSET	0x5555	/* what no device writes */
 
 FIXTURE(iotlb) {
 	struct tblk b;
@@ -390,6 +391,44 @@ TEST_F(iotlb, oldest_goes)
 	ASSERT_EQ(tmem_gpa(&self->b.mem, req.data), m.iova);
 	ASSERT_EQ(0, map(&self->b, req.data, PAGE, VHOST_ACCESS_RW));
 	EXPECT_TRUE(used_well(&self->b, &req));
+}
+
+/* Where the device says whether it wants kicks: an idle queue's last word to its driver. */
+static volatile uint16_t *kicks_flags(struct tring *r)
+{
+	return r->packed ? &r->vr.used->idx : &r->vr.used->flags;
+}
+
+static bool asks_for_kicks(struct tring *r)
+{
+	uint16_t wanted = r->packed ? VRING_PACKED_EVENT_FLAG_DESC : 0;
+	unsigned int tries;
+
+	for (tries = 0; tries < SOON * 10 && *kicks_flags(r) != wanted; tries++)
+		usleep(100);
+	return *kicks_flags(r) == wanted;
+}
+
+/* An idle queue's ring is looked for after each invalidation, however many there are. */
+TEST_F(iotlb, idle_while_others_come_and_go)
+{
+	struct vhost_iotlb_msg m;
+	unsigned int i, q;
+
+	for (i = 0; i < ENTRIES + 8; i++) {
+		for (q = 0; q < 2; q++) {
+			ASSERT_TRUE(dev_miss(self->b.fd, &m, SOON));
+			*kicks_flags(&self->b.rings[q]) = UNSET;
+		}
+		ASSERT_EQ(0, map_all(&self->b));
+		for (q = 0; q < 2; q++)
+			ASSERT_TRUE(asks_for_kicks(&self->b.rings[q]));
+		ASSERT_EQ(0, unmap(&self->b, self->b.mem.base, self->b.mem.size));
+	}
+	ASSERT_EQ(0, map_all(&self->b));
+	EXPECT_EQ(VIRTIO_BLK_S_OK,
+		  tblk_do(&self->b, 0, &(struct treq) {}, VIRTIO_BLK_T_IN, 0, 512));
+	EXPECT_EQ(0, counter("blk", 0, "breaks"));
 }
 
 /* A request of more translations than are kept is given up, and not asked about for ever. */
