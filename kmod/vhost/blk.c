@@ -138,6 +138,8 @@ static void stop(struct vh_dev *dev)
 
 	stop_queues(dev);
 	blk_disk_put(disk);
+	/* Until the next driver has a say. */
+	disk->writeback = true;
 	if (disk->call)
 		eventfd_ctx_put(disk->call);
 	disk->call = NULL;

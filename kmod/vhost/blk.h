@@ -29,7 +29,8 @@
  * @file: the file or block device; NULL: none
  * @bdev: the block device, or NULL for a file
  * @direct: past the page cache
- * @writeback: a write may be done before it is stable; a flush makes it so
+ * @writeback: a write may be done before it is stable; a flush makes it so. The driver's
+ *	choice, also for the disk that replaces this one.
  * @capacity: in sectors; changes when the file does
  * @lock: protects @capacity against two that notice a change, and @call
  * @call: signalled when @capacity changed, or NULL

@@ -49,6 +49,7 @@ static void watch(struct work_struct *work)
 void blk_disk_init(struct blk_disk *disk)
 {
 	spin_lock_init(&disk->lock);
+	disk->writeback = true;
 	/* An idle machine is not woken for this. */
 	INIT_DEFERRABLE_WORK(&disk->watch, watch);
 }
@@ -90,7 +91,6 @@ static void take_file(struct blk_disk *disk, struct file *file, const struct vho
 	disk->bdev = S_ISBLK(inode->i_mode) ? I_BDEV(inode) : NULL;
 	disk->read_only = b->flags & VHOST_BLK_F_READ_ONLY;
 	disk->direct = !(b->flags & VHOST_BLK_F_BUFFERED) && (file->f_mode & FMODE_CAN_ODIRECT);
-	disk->writeback = true;
 	disk->num_queues = b->num_queues;
 	disk->queue_size = b->queue_size;
 	memcpy(disk->serial, b->serial, sizeof(disk->serial));

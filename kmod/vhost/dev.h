@@ -40,8 +40,8 @@ struct vh_vq;
  *	vh_vq.lock held
  * @quiesce: waits until no request of the paused queue is in flight; called with
  *	vh_dev.lock held and without vh_vq.lock. May be NULL.
- * @stop: stops every queue and lets go of the backends; called with vh_dev.lock
- *	held
+ * @stop: stops every queue, lets go of the backends and of what the driver chose; called
+ *	with vh_dev.lock held
  * @ioctl: the ioctls of the kind; called with vh_dev.lock held
  */
 struct vh_dev_ops {

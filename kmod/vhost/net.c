@@ -25,21 +25,26 @@ static u64 features(struct vh_dev *dev)
 }
 
 /* The header has a count of buffers in modern devices and where buffers are merged. */
-static void features_set(struct vh_dev *dev)
+static void set_headers(struct vh_dev *dev, u64 features)
 {
 	u64 counted = BIT_ULL(VIRTIO_NET_F_MRG_RXBUF) | BIT_ULL(VIRTIO_F_VERSION_1);
-	bool ours = dev->features & BIT_ULL(VHOST_NET_F_VIRTIO_NET_HDR);
+	bool ours = features & BIT_ULL(VHOST_NET_F_VIRTIO_NET_HDR);
 	unsigned int i;
 
 	for (i = 0; i < NET_QUEUES; i++) {
 		struct net_vq *nq = to_net_vq(dev->vqs[i]);
 
 		vh_vq_lock(&nq->vq);
-		nq->guest_hdr = dev->features & counted ? sizeof(struct virtio_net_hdr_mrg_rxbuf) :
-							  sizeof(struct virtio_net_hdr);
+		nq->guest_hdr = features & counted ? sizeof(struct virtio_net_hdr_mrg_rxbuf) :
+						     sizeof(struct virtio_net_hdr);
 		nq->sock_hdr = ours ? 0 : nq->guest_hdr;
 		vh_vq_unlock(&nq->vq);
 	}
+}
+
+static void features_set(struct vh_dev *dev)
+{
+	set_headers(dev, dev->features);
 }
 
 static void handle(struct vh_vq *vq, unsigned long events)
@@ -183,6 +188,7 @@ static void stop(struct vh_dev *dev)
 		if (none)
 			fput(none);
 	}
+	set_headers(dev, 0);
 }
 
 static long net_ioctl(struct vh_dev *dev, unsigned int ioctl, void __user *arg)
@@ -208,12 +214,11 @@ static int net_open(struct inode *inode, struct file *file)
 		return -ENOMEM;
 	for (i = 0; i < NET_QUEUES; i++) {
 		net->vqs[i] = &net->queues[i].vq;
-		net->queues[i].guest_hdr = sizeof(struct virtio_net_hdr);
-		net->queues[i].sock_hdr = sizeof(struct virtio_net_hdr);
 		vh_poll_init(&net->queues[i].watch, net->vqs[i], VH_BACKEND,
 			     i == NET_RX ? EPOLLIN : EPOLLOUT);
 	}
 	vh_dev_init(&net->dev, &net_ops, net->vqs, NET_QUEUES);
+	set_headers(&net->dev, 0);
 	file->private_data = &net->dev;
 	return 0;
 }

@@ -394,6 +394,34 @@ TEST_F(disk, writeback_as_the_driver_says)
 		  tblk_do(&self->b, 0, &(struct treq) {}, VIRTIO_BLK_T_OUT, 0, 512));
 }
 
+static int wce(struct tblk *b)
+{
+	struct vhost_blk_config c = {
+		.offset = offsetof(struct virtio_blk_config, wce), .size = 1,
+	};
+
+	return dev_ioctl(b->fd, VHOST_BLK_GET_CONFIG, &c) ?: c.data[0];
+}
+
+/* A driver that does not flush has its writes stable on the next disk, too. */
+TEST_F(disk, writeback_when_the_disk_is_replaced)
+{
+	struct vhost_blk_backend b = { .fd = self->disk, .num_queues = 1, .queue_size = NUM };
+
+	ASSERT_TRUE(tblk_open(&self->b, self->disk, 0, 1, NUM));
+	EXPECT_EQ(1, wce(&self->b));
+	ASSERT_EQ(0, tblk_start(&self->b, BASE_FEATURES));
+	EXPECT_EQ(0, wce(&self->b));
+	ASSERT_EQ(0, tblk_running(&self->b, 0));
+	ASSERT_EQ(0, dev_ioctl(self->b.fd, VHOST_BLK_SET_BACKEND, &b));
+	EXPECT_EQ(0, wce(&self->b));
+	/* The next owner begins anew. */
+	ASSERT_EQ(0, dev_ioctl(self->b.fd, VHOST_RESET_OWNER, NULL));
+	ASSERT_EQ(0, dev_ioctl(self->b.fd, VHOST_SET_OWNER, NULL));
+	ASSERT_EQ(0, dev_ioctl(self->b.fd, VHOST_BLK_SET_BACKEND, &b));
+	EXPECT_EQ(1, wce(&self->b));
+}
+
 /* The device outlives what user space closes, and the descriptors their owner's interest. */
 TEST_F(disk, files_closed_early)
 {

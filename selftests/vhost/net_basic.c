@@ -2,7 +2,7 @@
 /*
  * Guards the network device on a tap, a macvtap and a packet socket: frames both ways unharmed, in
  * order and by the batch, headers added and stripped, buffers merged, a backend that is taken
- * away and comes back, too small buffers.
+ * away and comes back, a new owner, too small buffers.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -396,6 +396,35 @@ TEST_F(net, backend_goes_and_comes)
 		EXPECT_EQ(tring_base(&self->r[TX]), s.num);
 		ASSERT_EQ(0, set_backend(self->fd, TX, self->backend));
 	}
+}
+
+/* What a driver accepted is forgotten with its owner: headers are short again. */
+TEST_F(net, owner_anew)
+{
+	int size = sizeof(struct virtio_net_hdr);
+	struct vring_used_elem used;
+	uint8_t *q, p[2048];
+	struct tbuf buf;
+
+	if (self->backend != self->tap || (variant->features & OUR_HEADER))
+		SKIP(return, "for taps that have headers");
+	tiommu_stop(&self->iommu);
+	ASSERT_EQ(0, dev_ioctl(self->fd, VHOST_RESET_OWNER, NULL));
+	ASSERT_EQ(0, dev_ioctl(self->fd, VHOST_SET_OWNER, NULL));
+	ASSERT_EQ(0, ioctl(self->tap, TUNSETVNETHDRSZ, &size));
+	ASSERT_EQ(0, dev_mem(self->fd, &self->mem));
+	tring_restart(&self->r[TX], false, 0);
+	self->r[TX].in_order = false;
+	ASSERT_EQ(0, dev_ring(self->fd, TX, &self->r[TX]));
+	ASSERT_EQ(0, set_backend(self->fd, TX, self->tap));
+	q = tmem_alloc(&self->mem, size + 100, 16);
+	frame(q + size, 100, 1);
+	buf = (struct tbuf) { tmem_gpa(&self->mem, q), size + 100, false };
+	tring_avail(&self->r[TX], tring_chain(&self->r[TX], &buf, 1));
+	tring_kick(&self->r[TX]);
+	ASSERT_TRUE(tring_used(&self->r[TX], &used, SOON));
+	ASSERT_EQ(100, host_receive(self->host, p, sizeof(p), SOON));
+	EXPECT_TRUE(same_frame(p, 100, 1));
 }
 
 TEST_F(net, wrong_backends)
