@@ -183,10 +183,16 @@ static int take_ranges(struct blk_req *req, size_t len, struct cursor *out)
 	return ret;
 }
 
+/* Other requests write their status alone, whatever buffers they bring. */
+static bool writes_buffers(const struct blk_req *req)
+{
+	return req->type == VIRTIO_BLK_T_IN || req->type == VIRTIO_BLK_T_GET_ID;
+}
+
 /* Remembers what will have been written, since the buffers are forgotten by then. */
 static bool keep_log(struct blk_req *req, const struct cursor *in)
 {
-	if (likely(!vh_vq_has(&req->bq->vq, VHOST_F_LOG_ALL)) || !in->n)
+	if (likely(!vh_vq_has(&req->bq->vq, VHOST_F_LOG_ALL)) || !in->n || !writes_buffers(req))
 		return true;
 	req->log = kmemdup(in->iov, in->n * sizeof(*in->iov), GFP_KERNEL_ACCOUNT);
 	req->nlog = in->n;

@@ -134,6 +134,8 @@ int vh_log_iov(struct vh_vq *vq, const struct iovec *iov, unsigned int n, u64 le
 		if (ret)
 			return ret;
 		len -= piece;
+		/* The guest chooses how many there are, its owner how many regions show each. */
+		cond_resched();
 	}
 	return 0;
 }

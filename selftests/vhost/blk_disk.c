@@ -289,6 +289,31 @@ TEST_F(disk, dirty_log_packed)
 	log_with(_metadata, &self->b, FEATURES | PACKED, 2);
 }
 
+/* What a driver lends to a request that writes nothing but its status stays clean. */
+TEST_F(disk, log_of_a_flush)
+{
+	static uint8_t log[LOG_SIZE];
+	uint64_t log_all = FEATURES | BIT64(VHOST_F_LOG_ALL), base = (uintptr_t)log;
+	struct vring_used_elem used;
+	struct treq req = {};
+	struct tbuf bufs[3];
+	struct tring *r;
+
+	ASSERT_TRUE(tblk_open(&self->b, self->disk, 0, 1, NUM));
+	r = &self->b.rings[0];
+	ASSERT_EQ(0, tblk_start(&self->b, FEATURES));
+	ASSERT_EQ(0, dev_ioctl(self->b.fd, VHOST_SET_LOG_BASE, &base));
+	ASSERT_EQ(0, dev_ioctl(self->b.fd, VHOST_SET_FEATURES, &log_all));
+	tblk_prepare(&self->b, &req, VIRTIO_BLK_T_FLUSH, 0, VHOST_PAGE_SIZE, bufs);
+	bufs[1].write = true;
+	tring_avail(r, tring_chain(r, bufs, 3));
+	tring_kick(r);
+	ASSERT_TRUE(tring_used(r, &used, SOON));
+	EXPECT_EQ(VIRTIO_BLK_S_OK, *req.status);
+	EXPECT_TRUE(is_logged(log, tmem_gpa(&self->b.mem, req.status)));
+	EXPECT_FALSE(is_logged(log, tmem_gpa(&self->b.mem, req.data)));
+}
+
 /* The ring is there before the memory table, which says what of it is to be logged. */
 TEST_F(disk, log_without_memory)
 {
