@@ -10,6 +10,9 @@
 #include "blk.h"
 #include "trace.h"
 
+/* Flushes and cleared ranges of one device that are under way at a time. */
+#define SLOW_MAX	8
+
 /* After so many batches an ioctl that waits for the queue has its turn. */
 #define ROUNDS_MAX	16
 
@@ -181,6 +184,11 @@ static int blk_open(struct inode *inode, struct file *file)
 
 	if (!blk)
 		return -ENOMEM;
+	blk->slow = alloc_workqueue(VHOST_BLK_DEVICE_NAME, WQ_UNBOUND, SLOW_MAX);
+	if (!blk->slow) {
+		kvfree(blk);
+		return -ENOMEM;
+	}
 	for (i = 0; i < VHOST_BLK_QUEUES_MAX; i++) {
 		blk->vqs[i] = &blk->queues[i].vq;
 		init_llist_head(&blk->queues[i].done);
@@ -197,6 +205,7 @@ static int blk_release(struct inode *inode, struct file *file)
 	struct vh_blk *blk = to_blk(file->private_data);
 
 	vh_dev_release(&blk->dev);
+	destroy_workqueue(blk->slow);
 	kvfree(blk);
 	return 0;
 }
@@ -222,21 +231,13 @@ static struct miscdevice vh_blk_device = {
 
 int vh_blk_init(void)
 {
-	int ret = blk_io_init();
+	int ret = blk_req_init();
 
 	if (ret)
 		return ret;
-	ret = blk_req_init();
-	if (ret)
-		goto io;
 	ret = misc_register(&vh_blk_device);
 	if (ret)
-		goto req;
-	return 0;
-req:
-	blk_req_exit();
-io:
-	blk_io_exit();
+		blk_req_exit();
 	return ret;
 }
 
@@ -244,5 +245,4 @@ void vh_blk_exit(void)
 {
 	misc_deregister(&vh_blk_device);
 	blk_req_exit();
-	blk_io_exit();
 }

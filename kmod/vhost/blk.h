@@ -74,9 +74,15 @@ struct blk_vq {
 	unsigned int nown;
 };
 
+/**
+ * struct vh_blk - an open device
+ * @slow: for what waits, of which a device has a few at a time, so that a slow disk does not
+ *	keep others' requests waiting
+ */
 struct vh_blk {
 	struct vh_dev dev;
 	struct blk_disk disk;
+	struct workqueue_struct *slow;
 	struct vh_vq *vqs[VHOST_BLK_QUEUES_MAX];
 	struct blk_vq queues[VHOST_BLK_QUEUES_MAX];
 };
@@ -152,8 +158,6 @@ void blk_rw(struct blk_req *req, bool write, const struct iovec *iov, unsigned i
 void blk_flush(struct blk_req *req);
 void blk_ranges(struct blk_req *req);
 void blk_complete(struct blk_req *req, long result);
-int blk_io_init(void);
-void blk_io_exit(void);
 
 /* blk_bio.c. Both return false if it cannot be done so, and nothing was done. */
 bool blk_bio_rw(struct blk_req *req, bool write, const struct iovec *iov, unsigned int n);

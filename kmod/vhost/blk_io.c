@@ -16,8 +16,6 @@
 #include "compat/compat.h"
 #include "blk.h"
 
-static struct workqueue_struct *slow;
-
 void blk_complete(struct blk_req *req, long result)
 {
 	struct blk_vq *bq = req->bq;
@@ -131,6 +129,12 @@ void blk_rw(struct blk_req *req, bool write, const struct iovec *iov, unsigned i
 	blk_complete(req, ret);
 }
 
+static void queue_slow(struct blk_req *req, work_func_t fn)
+{
+	INIT_WORK(&req->work, fn);
+	queue_work(to_blk(req->bq->vq.dev)->slow, &req->work);
+}
+
 static void flush_work_fn(struct work_struct *work)
 {
 	struct blk_req *req = container_of(work, struct blk_req, work);
@@ -142,8 +146,7 @@ void blk_flush(struct blk_req *req)
 {
 	if (blk_bio_flush(req))
 		return;
-	INIT_WORK(&req->work, flush_work_fn);
-	queue_work(slow, &req->work);
+	queue_slow(req, flush_work_fn);
 }
 
 /* For files that cannot clear a range themselves. */
@@ -219,17 +222,5 @@ static void ranges_work_fn(struct work_struct *work)
 
 void blk_ranges(struct blk_req *req)
 {
-	INIT_WORK(&req->work, ranges_work_fn);
-	queue_work(slow, &req->work);
-}
-
-int blk_io_init(void)
-{
-	slow = alloc_workqueue("vellum-vhost-blk", WQ_UNBOUND, 0);
-	return slow ? 0 : -ENOMEM;
-}
-
-void blk_io_exit(void)
-{
-	destroy_workqueue(slow);
+	queue_slow(req, ranges_work_fn);
 }
