@@ -61,19 +61,27 @@ static void handle(struct vh_vq *vq, unsigned long events)
 	vh_vq_signal(vq, VH_AGAIN);
 }
 
+/* Who is killed meanwhile takes its guest along. */
 static void quiesce(struct vh_vq *vq)
 {
 	struct blk_vq *bq = to_blk_vq(vq);
 
-	wait_event(bq->idle, !READ_ONCE(bq->inflight));
+	if (wait_event_killable(bq->idle, !READ_ONCE(bq->inflight))) {
+		WRITE_ONCE(bq->hurry, true);
+		wait_event(bq->idle, !READ_ONCE(bq->inflight));
+	}
+	WRITE_ONCE(bq->hurry, false);
 }
 
-static void stop_queues(struct vh_dev *dev)
+/* @hurry: for good, and not to go on later. */
+static void stop_queues(struct vh_dev *dev, bool hurry)
 {
 	unsigned int i;
 
 	if (!vh_dev_running(dev))
 		return;
+	for (i = 0; i < dev->nvqs; i++)
+		WRITE_ONCE(to_blk_vq(dev->vqs[i])->hurry, hurry);
 	vh_dev_pause(dev);
 	for (i = 0; i < dev->nvqs; i++) {
 		vh_vq_lock(dev->vqs[i]);
@@ -113,7 +121,7 @@ static long start_queues(struct vh_dev *dev)
 			continue;
 		ret = start_queue(dev->vqs[i]);
 		if (ret) {
-			stop_queues(dev);
+			stop_queues(dev, false);
 			return ret;
 		}
 		ready++;
@@ -131,7 +139,7 @@ static long set_running(struct vh_dev *dev, void __user *arg)
 		return -EINVAL;
 	if (on)
 		return start_queues(dev);
-	stop_queues(dev);
+	stop_queues(dev, false);
 	return 0;
 }
 
@@ -139,7 +147,7 @@ static void stop(struct vh_dev *dev)
 {
 	struct blk_disk *disk = &to_blk(dev)->disk;
 
-	stop_queues(dev);
+	stop_queues(dev, true);
 	blk_disk_put(disk);
 	/* Until the next driver has a say. */
 	disk->writeback = true;

@@ -24,6 +24,9 @@
 /* Ranges of one discard or write-zeroes request. */
 #define BLK_RANGES_MAX		32
 
+/* The longest range whose size in bytes fits the configuration's 32 bits. */
+#define BLK_RANGE_SECTORS_MAX	(U32_MAX >> BLK_SECTOR_SHIFT)
+
 /**
  * struct blk_disk - what is behind the queues
  * @file: the file or block device; NULL: none
@@ -58,6 +61,7 @@ struct blk_disk {
  * @done: requests that are complete, pushed by whoever completed them
  * @inflight: requests taken and not given back; the worker's
  * @idle: woken when @inflight becomes 0 in a paused queue
+ * @hurry: nobody will look at the answers any more: what takes long ends early
  * @free: requests to use again
  * @taker: the task that takes requests now and then finishes what is complete. NULL: none
  *	does.
@@ -68,6 +72,7 @@ struct blk_vq {
 	struct llist_head done;
 	unsigned int inflight;
 	wait_queue_head_t idle;
+	bool hurry;
 	struct llist_node *free;
 	struct task_struct *taker;
 	struct llist_node *own;

@@ -17,9 +17,6 @@
 /* A request's header and status byte take a descriptor each. */
 #define EXTRA_SEGMENTS	2
 
-/* The longest range whose size in bytes fits the configuration's 32 bits. */
-#define RANGE_SECTORS_MAX	(U32_MAX >> BLK_SECTOR_SHIFT)
-
 static u64 size_now(const struct blk_disk *disk)
 {
 	return i_size_read(disk->file->f_mapping->host) >> BLK_SECTOR_SHIFT;
@@ -138,8 +135,8 @@ static u32 discard_sectors(const struct blk_disk *disk)
 	if (disk->read_only)
 		return 0;
 	if (disk->bdev)
-		return min_t(u32, bdev_max_discard_sectors(disk->bdev), RANGE_SECTORS_MAX);
-	return disk->file->f_op->fallocate ? RANGE_SECTORS_MAX : 0;
+		return min_t(u32, bdev_max_discard_sectors(disk->bdev), BLK_RANGE_SECTORS_MAX);
+	return disk->file->f_op->fallocate ? BLK_RANGE_SECTORS_MAX : 0;
 }
 
 u64 blk_disk_features(const struct blk_disk *disk)
@@ -186,7 +183,7 @@ static void fill_ranges(const struct blk_disk *disk, struct virtio_blk_config *c
 	c->max_discard_seg = (__force __virtio32)cpu_to_le32(BLK_RANGES_MAX);
 	c->discard_sector_alignment =
 		(__force __virtio32)cpu_to_le32(sector_bytes(disk) >> BLK_SECTOR_SHIFT);
-	c->max_write_zeroes_sectors = (__force __virtio32)cpu_to_le32(RANGE_SECTORS_MAX);
+	c->max_write_zeroes_sectors = (__force __virtio32)cpu_to_le32(BLK_RANGE_SECTORS_MAX);
 	c->max_write_zeroes_seg = (__force __virtio32)cpu_to_le32(BLK_RANGES_MAX);
 	c->write_zeroes_may_unmap = 1;
 }

@@ -11,10 +11,14 @@
 #include <linux/fs.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
+#include <linux/sizes.h>
 #include <linux/uio.h>
 
 #include "compat/compat.h"
 #include "blk.h"
+
+/* So much of a range is cleared between two looks at whether anybody waits for it. */
+#define PIECE_MAX	SZ_64M
 
 void blk_complete(struct blk_req *req, long result)
 {
@@ -192,18 +196,31 @@ static int discard_range(struct blk_disk *disk, loff_t pos, u64 len)
 				    GFP_KERNEL);
 }
 
-static int do_range(struct blk_req *req, const struct virtio_blk_discard_write_zeroes *r)
+static int do_piece(struct blk_req *req, loff_t pos, u64 len, bool unmap)
 {
 	struct blk_disk *disk = blk_disk_of(req);
-	loff_t pos = le64_to_cpu(r->sector) << BLK_SECTOR_SHIFT;
-	u64 len = (u64)le32_to_cpu(r->num_sectors) << BLK_SECTOR_SHIFT;
 
-	if (!len)
-		return 0;
 	if (req->type == VIRTIO_BLK_T_DISCARD)
 		return discard_range(disk, pos, len);
-	return clear_range(disk, pos, len,
-			   r->flags & cpu_to_le32(VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP));
+	return clear_range(disk, pos, len, unmap);
+}
+
+/* Ends with each piece at a multiple of its size, so that what is discarded stays whole. */
+static int do_range(struct blk_req *req, const struct virtio_blk_discard_write_zeroes *r)
+{
+	bool unmap = r->flags & cpu_to_le32(VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP);
+	u64 len = (u64)le32_to_cpu(r->num_sectors) << BLK_SECTOR_SHIFT, piece;
+	loff_t pos = le64_to_cpu(r->sector) << BLK_SECTOR_SHIFT;
+	int ret = 0;
+
+	for (; len && !ret; len -= piece, pos += piece) {
+		if (READ_ONCE(req->bq->hurry))
+			return -EINTR;
+		piece = min_t(u64, len, PIECE_MAX - (pos & (PIECE_MAX - 1)));
+		ret = do_piece(req, pos, piece, unmap);
+		cond_resched();
+	}
+	return ret;
 }
 
 static void ranges_work_fn(struct work_struct *work)

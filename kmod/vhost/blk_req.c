@@ -147,14 +147,15 @@ static void get_id(struct blk_req *req, const struct cursor *in)
 	blk_complete(req, 0);
 }
 
-/* -EOPNOTSUPP for flags that the type does not have, -EIO for what is not on the disk. */
+/* -EOPNOTSUPP for flags that the type does not have, -EIO for what is too long or not there. */
 static int check_range(const struct blk_req *req, const struct virtio_blk_discard_write_zeroes *r)
 {
 	u32 known = req->type == VIRTIO_BLK_T_WRITE_ZEROES ? VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP : 0;
 
 	if (le32_to_cpu(r->flags) & ~known)
 		return -EOPNOTSUPP;
-	if (!in_bounds(blk_disk_of(req), le64_to_cpu(r->sector), le32_to_cpu(r->num_sectors)))
+	if (le32_to_cpu(r->num_sectors) > BLK_RANGE_SECTORS_MAX ||
+	    !in_bounds(blk_disk_of(req), le64_to_cpu(r->sector), le32_to_cpu(r->num_sectors)))
 		return -EIO;
 	return 0;
 }

@@ -90,6 +90,28 @@ TEST_F(disk, read_only)
 	close(fd);
 }
 
+/* As the configuration says: a worker is not kept for hours. */
+TEST_F(disk, range_too_long)
+{
+	uint64_t features = FEATURES | BIT64(VIRTIO_BLK_F_DISCARD) |
+			    BIT64(VIRTIO_BLK_F_WRITE_ZEROES);
+	struct vhost_blk_config c = {
+		.offset = offsetof(struct virtio_blk_config, max_write_zeroes_sectors), .size = 4,
+	};
+	uint32_t most;
+
+	ASSERT_EQ(0, ftruncate(self->disk, 8ll << 30));
+	ASSERT_TRUE(tblk_open(&self->b, self->disk, 0, 1, NUM));
+	ASSERT_EQ(0, tblk_start(&self->b, features));
+	ASSERT_EQ(0, dev_ioctl(self->b.fd, VHOST_BLK_GET_CONFIG, &c));
+	memcpy(&most, c.data, sizeof(most));
+	EXPECT_EQ(VIRTIO_BLK_S_OK, do_range(&self->b, VIRTIO_BLK_T_WRITE_ZEROES, most,
+					    VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP));
+	EXPECT_EQ(VIRTIO_BLK_S_IOERR, do_range(&self->b, VIRTIO_BLK_T_WRITE_ZEROES, most + 1,
+					       VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP));
+	EXPECT_EQ(VIRTIO_BLK_S_IOERR, do_range(&self->b, VIRTIO_BLK_T_DISCARD, most + 1, 0));
+}
+
 /* What the driver may do with one disk says nothing of the next. */
 TEST_F(disk, replaced_by_one_that_can_less)
 {

@@ -3,7 +3,8 @@
  * Guards, on null_blk: what the driver flushed, or wrote through, survives the disk losing its
  * power with its cache, and what it did not flush need not; errors of the disk are errors of
  * requests, as is a disk that may not be written any more; slow requests complete out of the way
- * of others; the owner is killed with requests in flight and nothing is left.
+ * of others; the owner is killed with requests in flight and nothing is left; a disk that takes
+ * its time to be cleared is let go of soon.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -15,6 +16,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <linux/fs.h>
@@ -23,6 +25,7 @@
 #include "dev.h"
 
 #define NUM	64
+#define RANGES	32	/* of one request */
 #define DIR	"/sys/kernel/config/nullb/vt"
 #define FEATURES	(BASE_FEATURES | BIT64(VIRTIO_BLK_F_FLUSH))
 
@@ -288,6 +291,45 @@ TEST_F(null, owner_killed_with_requests_in_flight)
 	}
 	/* Every worker is gone with its owner. */
 	EXPECT_NE(0, system("grep -l '^vellum-vhost-[0-9]' /proc/[0-9]*/comm >/dev/null 2>&1"));
+}
+
+/* A disk without memory: clearing a range means writing it. */
+static const char *const large[] = {
+	"memory_backed", "0", "size", "8192", "irqmode", "2", "completion_nsec", "30000000", NULL,
+};
+
+/* As much as one request can ask for: minutes for such a disk. */
+static void clear_much(struct tblk *b)
+{
+	struct virtio_blk_discard_write_zeroes *range;
+	struct tbuf bufs[3];
+	struct treq req = {};
+	unsigned int i;
+
+	tblk_prepare(b, &req, VIRTIO_BLK_T_WRITE_ZEROES, 0, RANGES * sizeof(*range), bufs);
+	range = (void *)req.data;
+	for (i = 0; i < RANGES; i++)
+		range[i].num_sectors = UINT32_MAX / 512;
+	tring_avail(&b->rings[0], tring_chain(&b->rings[0], bufs, 3));
+	tring_kick(&b->rings[0]);
+}
+
+TEST_F(null, closed_while_it_is_cleared)
+{
+	struct timespec from, to;
+
+	if (!make(large))
+		SKIP(return, "no null_blk in this kernel");
+	self->disk = open_disk();
+	ASSERT_LE(0, self->disk);
+	ASSERT_TRUE(tblk_open(&self->b, self->disk, 0, 1, NUM));
+	ASSERT_EQ(0, tblk_start(&self->b, FEATURES | BIT64(VIRTIO_BLK_F_WRITE_ZEROES)));
+	clear_much(&self->b);
+	usleep(NEVER * 1000);
+	clock_gettime(CLOCK_MONOTONIC, &from);
+	tblk_close(&self->b);
+	clock_gettime(CLOCK_MONOTONIC, &to);
+	EXPECT_GT(2 * SOON / 1000, to.tv_sec - from.tv_sec);
 }
 
 TEST_F(null, memory_replaced_with_requests_in_flight)
