@@ -15,8 +15,8 @@
 #include "vq.h"
 #include "worker.h"
 
-/* More threads than this serve nobody; a bound on what one owner can take. */
-#define WORKERS_MAX	128
+/* One serves each queue, and another is there when it moves; more would serve nobody. */
+#define WORKERS_PER_QUEUE	2
 
 static void serve(struct vh_worker *worker, struct vh_vq *vq)
 {
@@ -107,8 +107,8 @@ int vh_worker_new(struct vh_dev *dev, struct vh_worker **out)
 	mutex_init(&worker->lock);
 	INIT_LIST_HEAD(&worker->queues);
 	worker->dev = dev;
-	ret = xa_alloc(&dev->workers, &worker->id, worker, XA_LIMIT(0, WORKERS_MAX - 1),
-		       GFP_KERNEL_ACCOUNT);
+	ret = xa_alloc(&dev->workers, &worker->id, worker,
+		       XA_LIMIT(0, WORKERS_PER_QUEUE * dev->nvqs - 1), GFP_KERNEL_ACCOUNT);
 	if (ret)
 		goto free;
 	worker->task = kthread_create(worker_main, worker, "vellum-vhost-%d", current->pid);
