@@ -52,6 +52,16 @@ static bool is_cached(struct address_space *mapping, loff_t pos, size_t len)
 	return mapping->nrpages && filemap_range_has_page(mapping, pos, pos + len - 1);
 }
 
+/* A write that the file's own function refuses, or of which the page cache has something. */
+static bool is_for_the_file(const struct blk_req *req)
+{
+	const struct blk_disk *disk = blk_disk_of(req);
+	struct address_space *mapping = disk->file->f_mapping;
+
+	return is_cached(mapping, req->pos, req->expected) || bdev_read_only(disk->bdev) ||
+	       IS_SWAPFILE(mapping->host);
+}
+
 static blk_opf_t write_op(const struct blk_disk *disk)
 {
 	return REQ_OP_WRITE | REQ_SYNC | REQ_IDLE | (disk->writeback ? 0 : REQ_FUA);
@@ -94,8 +104,7 @@ bool blk_bio_rw(struct blk_req *req, bool write, const struct iovec *iov, unsign
 	if (!disk->bdev || req->expected > BLK_BIO_PAGES * PAGE_SIZE ||
 	    !aligned(disk->bdev, req->pos, iov, n))
 		return false;
-	if (write ? is_cached(mapping, req->pos, req->expected) || bdev_read_only(disk->bdev) :
-		    !cache_is_clean(mapping))
+	if (write ? is_for_the_file(req) : !cache_is_clean(mapping))
 		return false;
 	init_bio(req, write ? write_op(disk) : REQ_OP_READ);
 	bio->bi_iter.bi_sector = req->pos >> BLK_SECTOR_SHIFT;

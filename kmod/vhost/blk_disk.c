@@ -77,6 +77,9 @@ static int check_file(const struct file *file, bool read_only)
 		return -EINVAL;
 	if (!file->f_op->read_iter || (!read_only && !file->f_op->write_iter))
 		return -EINVAL;
+	/* A driver writes anywhere. */
+	if (!read_only && ((file->f_flags & O_APPEND) || IS_APPEND(inode)))
+		return -EINVAL;
 	return 0;
 }
 

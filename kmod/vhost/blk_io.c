@@ -133,26 +133,6 @@ void blk_rw(struct blk_req *req, bool write, const struct iovec *iov, unsigned i
 	blk_complete(req, ret);
 }
 
-static void queue_slow(struct blk_req *req, work_func_t fn)
-{
-	INIT_WORK(&req->work, fn);
-	queue_work(to_blk(req->bq->vq.dev)->slow, &req->work);
-}
-
-static void flush_work_fn(struct work_struct *work)
-{
-	struct blk_req *req = container_of(work, struct blk_req, work);
-
-	blk_complete(req, vfs_fsync(blk_disk_of(req)->file, 1));
-}
-
-void blk_flush(struct blk_req *req)
-{
-	if (blk_bio_flush(req))
-		return;
-	queue_slow(req, flush_work_fn);
-}
-
 /* For files that cannot clear a range themselves. */
 static int write_zeroes(struct file *file, loff_t pos, u64 len)
 {
@@ -223,9 +203,8 @@ static int do_range(struct blk_req *req, const struct virtio_blk_discard_write_z
 	return ret;
 }
 
-static void ranges_work_fn(struct work_struct *work)
+static int do_ranges(struct blk_req *req)
 {
-	struct blk_req *req = container_of(work, struct blk_req, work);
 	struct blk_disk *disk = blk_disk_of(req);
 	unsigned int i;
 	int ret = 0;
@@ -234,10 +213,37 @@ static void ranges_work_fn(struct work_struct *work)
 		ret = do_range(req, &req->ranges[i]);
 	if (!ret && !disk->writeback)
 		ret = vfs_fsync(disk->file, 1);
+	return ret;
+}
+
+/* As the owner, as the worker does the rest. */
+static void slow_work_fn(struct work_struct *work)
+{
+	struct blk_req *req = container_of(work, struct blk_req, work);
+	const struct cred *own = override_creds(req->bq->vq.dev->cred);
+	int ret;
+
+	if (req->type == VIRTIO_BLK_T_FLUSH)
+		ret = vfs_fsync(blk_disk_of(req)->file, 1);
+	else
+		ret = do_ranges(req);
+	revert_creds(own);
 	blk_complete(req, ret);
+}
+
+static void do_slowly(struct blk_req *req)
+{
+	INIT_WORK(&req->work, slow_work_fn);
+	queue_work(to_blk(req->bq->vq.dev)->slow, &req->work);
+}
+
+void blk_flush(struct blk_req *req)
+{
+	if (!blk_bio_flush(req))
+		do_slowly(req);
 }
 
 void blk_ranges(struct blk_req *req)
 {
-	queue_slow(req, ranges_work_fn);
+	do_slowly(req);
 }

@@ -49,9 +49,12 @@ static void disown(struct vh_dev *dev)
 	memset(&dev->log, 0, sizeof(dev->log));
 	dev->features = 0;
 	WRITE_ONCE(dev->backend_features, 0);
-	if (dev->mm)
-		mmput(dev->mm);
+	if (!dev->mm)
+		return;
+	mmput(dev->mm);
 	dev->mm = NULL;
+	put_cred(dev->cred);
+	dev->cred = NULL;
 }
 
 void vh_dev_release(struct vh_dev *dev)
@@ -104,7 +107,10 @@ static long set_owner(struct vh_dev *dev)
 	if (dev->mm)
 		return -EBUSY;
 	dev->mm = get_task_mm(current);
-	return dev->mm ? 0 : -EINVAL;
+	if (!dev->mm)
+		return -EINVAL;
+	dev->cred = get_current_cred();
+	return 0;
 }
 
 static long get_features(struct vh_dev *dev, void __user *arg)

@@ -8,6 +8,7 @@
 #ifndef VELLUM_VHOST_DEV_H
 #define VELLUM_VHOST_DEV_H
 
+#include <linux/cred.h>
 #include <linux/fs.h>
 #include <linux/mm_types.h>
 #include <linux/mutex.h>
@@ -58,6 +59,7 @@ struct vh_dev_ops {
  * struct vh_dev - an open device
  * @lock: held by every ioctl
  * @mm: the owner's, with a reference to its pages; NULL before VHOST_SET_OWNER
+ * @cred: the owner's, by which files are read and written
  * @vqs: the queues, there as long as the device
  * @workers: struct vh_worker by id
  * @features: what the driver accepted, and VHOST_F_LOG_ALL
@@ -69,6 +71,7 @@ struct vh_dev {
 	const struct vh_dev_ops *ops;
 	struct mutex lock; /* every ioctl */
 	struct mm_struct *mm;
+	const struct cred *cred;
 	struct vh_vq **vqs;
 	unsigned int nvqs;
 	struct xarray workers;

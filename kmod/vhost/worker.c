@@ -7,6 +7,7 @@
  * bit was clear, so that a busy queue costs its kicker one atomic operation.
  */
 #include <linux/cgroup.h>
+#include <linux/cred.h>
 #include <linux/kthread.h>
 #include <linux/slab.h>
 #include <linux/xarray.h>
@@ -46,6 +47,7 @@ static void one_pass(struct vh_worker *worker)
 static int worker_main(void *arg)
 {
 	struct vh_worker *worker = arg;
+	const struct cred *own = override_creds(worker->dev->cred);
 
 	kthread_use_mm(worker->dev->mm);
 	for (;;) {
@@ -64,6 +66,7 @@ static int worker_main(void *arg)
 	}
 	__set_current_state(TASK_RUNNING);
 	kthread_unuse_mm(worker->dev->mm);
+	revert_creds(own);
 	return 0;
 }
 

@@ -22,7 +22,7 @@ enum vh_event {
 
 /**
  * struct vh_worker - a thread that serves the queues attached to it
- * @task: the thread; it uses the owner's mm and is in the owner's cgroups
+ * @task: the thread; it uses the owner's mm and credentials, and is in the owner's cgroups
  * @signalled: one of the queues has an event the thread has not looked for yet
  * @wanted: somebody waits for @lock: no busy waiting under it
  * @lock: held through every pass, so that who holds it knows no pass is under

@@ -2,7 +2,7 @@
 /*
  * Guards what the disk behind the queues does to the device: read-only disks, growing and
  * shrinking ones, disks that are replaced, several queues and their workers, the dirty log,
- * write-through, wrong backends.
+ * write-through, the owner's credentials, wrong backends.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "kselftest_harness.h"
@@ -17,6 +18,7 @@
 
 #define NUM	32
 #define MIB	1048576
+#define OTHER	1000	/* a user that is not root */
 #define FEATURES	(BASE_FEATURES | BIT64(VIRTIO_BLK_F_FLUSH))
 
 /* As many milliseconds as the device may take to notice that an idle disk has another size. */
@@ -41,6 +43,14 @@ FIXTURE_TEARDOWN(disk)
 	if (self->b.mem.base)
 		tblk_close(&self->b);
 	close(self->disk);
+}
+
+static int open_again(int fd, int flags)
+{
+	char name[40];
+
+	snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+	return open(name, flags);
 }
 
 static uint64_t capacity(struct tblk *b)
@@ -72,12 +82,10 @@ TEST_F(disk, read_only)
 {
 	uint64_t offered, features = FEATURES | BIT64(VIRTIO_BLK_F_RO);
 	struct treq out = {}, in = {};
-	char name[40];
 	int fd;
 
 	/* a file that is open for reading only will do */
-	snprintf(name, sizeof(name), "/proc/self/fd/%d", self->disk);
-	fd = open(name, O_RDONLY);
+	fd = open_again(self->disk, O_RDONLY);
 	ASSERT_TRUE(tblk_open(&self->b, fd, VHOST_BLK_F_READ_ONLY, 1, NUM));
 	ASSERT_EQ(0, dev_ioctl(self->b.fd, VHOST_GET_FEATURES, &offered));
 	EXPECT_TRUE(offered & BIT64(VIRTIO_BLK_F_RO));
@@ -405,6 +413,9 @@ TEST_F(disk, wrong_backends)
 	b.reserved[3] = 1;
 	EXPECT_EQ(-EINVAL, dev_ioctl(self->b.fd, VHOST_BLK_SET_BACKEND, &b));
 	b.reserved[3] = 0;
+	b.fd = open_again(self->disk, O_RDWR | O_APPEND);
+	EXPECT_EQ(-EINVAL, dev_ioctl(self->b.fd, VHOST_BLK_SET_BACKEND, &b));
+	close(b.fd);
 	b.fd = -2;
 	EXPECT_EQ(-EBADF, dev_ioctl(self->b.fd, VHOST_BLK_SET_BACKEND, &b));
 	/* the disk it had is still there, goes, and comes */
@@ -467,6 +478,25 @@ TEST_F(disk, writeback_when_the_disk_is_replaced)
 	ASSERT_EQ(0, dev_ioctl(self->b.fd, VHOST_SET_OWNER, NULL));
 	ASSERT_EQ(0, dev_ioctl(self->b.fd, VHOST_BLK_SET_BACKEND, &b));
 	EXPECT_EQ(1, wce(&self->b));
+}
+
+/* An owner who may not keep a program's set-user-ID bit when writing to it does not. */
+TEST_F(disk, written_as_the_owner)
+{
+	struct stat st;
+
+	close(dev_open(VHOST_BLK_DEVICE_PATH));
+	ASSERT_EQ(0, chmod(VHOST_BLK_DEVICE_PATH, 0666));
+	ASSERT_EQ(0, fchmod(self->disk, 04755));
+	ASSERT_EQ(0, seteuid(OTHER));
+	ASSERT_TRUE(tblk_open(&self->b, self->disk, 0, 1, NUM));
+	ASSERT_EQ(0, tblk_start(&self->b, FEATURES));
+	EXPECT_EQ(VIRTIO_BLK_S_OK,
+		  tblk_do(&self->b, 0, &(struct treq) {}, VIRTIO_BLK_T_OUT, 0, 512));
+	ASSERT_EQ(0, seteuid(0));
+	ASSERT_EQ(0, chmod(VHOST_BLK_DEVICE_PATH, 0660));
+	ASSERT_EQ(0, fstat(self->disk, &st));
+	EXPECT_EQ(0, st.st_mode & S_ISUID);
 }
 
 /* The device outlives what user space closes, and the descriptors their owner's interest. */

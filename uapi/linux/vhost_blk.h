@@ -71,8 +71,9 @@ struct vhost_blk_config {
 /*
  * VHOST_BLK_SET_BACKEND - sets, replaces or (@fd = -1) removes the disk.
  * EBUSY: the queues are running. EBADF: not an open file, or not open for what
- * is asked. EINVAL: neither a regular file nor a block device, unknown flags,
- * numbers out of range. EPERM: VHOST_SET_OWNER comes first.
+ * is asked. EINVAL: neither a regular file nor a block device, to be written but
+ * open for appending, unknown flags, numbers out of range. EPERM: VHOST_SET_OWNER
+ * comes first.
  */
 #define VHOST_BLK_SET_BACKEND	_IOW(VHOST_VIRTIO, 0xc0, struct vhost_blk_backend)
 
