@@ -287,20 +287,6 @@ TEST_F(blk, flush)
 	EXPECT_EQ(VIRTIO_BLK_S_OK, tblk_do(&self->b, 0, &req, VIRTIO_BLK_T_FLUSH, 0, 0));
 }
 
-static int do_range(struct tblk *b, uint32_t type, uint64_t sector, uint32_t n, uint32_t flags)
-{
-	struct virtio_blk_discard_write_zeroes *range;
-	struct tbuf bufs[3];
-	struct treq req = {};
-
-	tblk_prepare(b, &req, type, 0, sizeof(*range), bufs);
-	range = (void *)req.data;
-	range->sector = sector;
-	range->num_sectors = n;
-	range->flags = flags;
-	return tblk_do(b, 0, &req, type, 0, sizeof(*range));
-}
-
 TEST_F(blk, write_zeroes)
 {
 	uint32_t unmap;
@@ -311,7 +297,7 @@ TEST_F(blk, write_zeroes)
 
 		ASSERT_EQ(VIRTIO_BLK_S_OK, write_out(&self->b, 128, 16384, 2));
 		ASSERT_EQ(VIRTIO_BLK_S_OK,
-			  do_range(&self->b, VIRTIO_BLK_T_WRITE_ZEROES, 136, 8, unmap));
+			  tblk_range(&self->b, VIRTIO_BLK_T_WRITE_ZEROES, 136, 8, unmap));
 		ASSERT_EQ(VIRTIO_BLK_S_OK,
 			  tblk_do(&self->b, 0, &req, VIRTIO_BLK_T_IN, 136, 4096));
 		for (i = 0; i < 4096; i++)
@@ -329,7 +315,7 @@ TEST_F(blk, discard)
 	if (!(offered & BIT64(VIRTIO_BLK_F_DISCARD)))
 		want = VIRTIO_BLK_S_UNSUPP;
 	ASSERT_EQ(VIRTIO_BLK_S_OK, write_out(&self->b, 256, 8192, 4));
-	EXPECT_EQ(want, do_range(&self->b, VIRTIO_BLK_T_DISCARD, 256, 8, 0));
+	EXPECT_EQ(want, tblk_range(&self->b, VIRTIO_BLK_T_DISCARD, 256, 8, 0));
 	/* what is behind it is still there */
 	struct treq req = {};
 
@@ -347,8 +333,8 @@ TEST_F(blk, what_is_not_on_the_disk)
 		  tblk_do(&self->b, 0, &c, VIRTIO_BLK_T_IN, UINT64_MAX, 512));
 	EXPECT_EQ(VIRTIO_BLK_S_IOERR, tblk_do(&self->b, 0, &d, VIRTIO_BLK_T_IN, 0, 500));
 	EXPECT_EQ(VIRTIO_BLK_S_IOERR,
-		  do_range(&self->b, VIRTIO_BLK_T_WRITE_ZEROES, SECTORS - 1, 2, 0));
-	EXPECT_EQ(VIRTIO_BLK_S_UNSUPP, do_range(&self->b, VIRTIO_BLK_T_WRITE_ZEROES, 0, 2, 2));
+		  tblk_range(&self->b, VIRTIO_BLK_T_WRITE_ZEROES, SECTORS - 1, 2, 0));
+	EXPECT_EQ(VIRTIO_BLK_S_UNSUPP, tblk_range(&self->b, VIRTIO_BLK_T_WRITE_ZEROES, 0, 2, 2));
 	EXPECT_EQ(6, counter("blk", 0, "errors"));
 	EXPECT_FALSE(tevent(self->b.rings[0].err, 0));
 }

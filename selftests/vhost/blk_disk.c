@@ -64,20 +64,6 @@ static uint64_t capacity(struct tblk *b)
 	return sectors;
 }
 
-/* A request for one range, which no disk of a test is harmed by. */
-static int do_range(struct tblk *b, uint32_t type, uint32_t sectors, uint32_t flags)
-{
-	struct virtio_blk_discard_write_zeroes *range;
-	struct treq req = {};
-	struct tbuf bufs[3];
-
-	tblk_prepare(b, &req, type, 0, sizeof(*range), bufs);
-	range = (void *)req.data;
-	range->num_sectors = sectors;
-	range->flags = flags;
-	return tblk_do(b, 0, &req, type, 0, sizeof(*range));
-}
-
 TEST_F(disk, read_only)
 {
 	uint64_t offered, features = FEATURES | BIT64(VIRTIO_BLK_F_RO);
@@ -93,8 +79,8 @@ TEST_F(disk, read_only)
 	ASSERT_EQ(0, tblk_start(&self->b, features));
 	EXPECT_EQ(VIRTIO_BLK_S_IOERR, tblk_do(&self->b, 0, &out, VIRTIO_BLK_T_OUT, 0, 512));
 	EXPECT_EQ(VIRTIO_BLK_S_OK, tblk_do(&self->b, 0, &in, VIRTIO_BLK_T_IN, 0, 512));
-	EXPECT_EQ(VIRTIO_BLK_S_IOERR, do_range(&self->b, VIRTIO_BLK_T_DISCARD, 8, 0));
-	EXPECT_EQ(VIRTIO_BLK_S_IOERR, do_range(&self->b, VIRTIO_BLK_T_WRITE_ZEROES, 8, 0));
+	EXPECT_EQ(VIRTIO_BLK_S_IOERR, tblk_range(&self->b, VIRTIO_BLK_T_DISCARD, 0, 8, 0));
+	EXPECT_EQ(VIRTIO_BLK_S_IOERR, tblk_range(&self->b, VIRTIO_BLK_T_WRITE_ZEROES, 0, 8, 0));
 	close(fd);
 }
 
@@ -106,18 +92,18 @@ TEST_F(disk, range_too_long)
 	struct vhost_blk_config c = {
 		.offset = offsetof(struct virtio_blk_config, max_write_zeroes_sectors), .size = 4,
 	};
-	uint32_t most;
+	uint32_t most, unmap = VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP;
 
 	ASSERT_EQ(0, ftruncate(self->disk, 8ll << 30));
 	ASSERT_TRUE(tblk_open(&self->b, self->disk, 0, 1, NUM));
 	ASSERT_EQ(0, tblk_start(&self->b, features));
 	ASSERT_EQ(0, dev_ioctl(self->b.fd, VHOST_BLK_GET_CONFIG, &c));
 	memcpy(&most, c.data, sizeof(most));
-	EXPECT_EQ(VIRTIO_BLK_S_OK, do_range(&self->b, VIRTIO_BLK_T_WRITE_ZEROES, most,
-					    VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP));
-	EXPECT_EQ(VIRTIO_BLK_S_IOERR, do_range(&self->b, VIRTIO_BLK_T_WRITE_ZEROES, most + 1,
-					       VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP));
-	EXPECT_EQ(VIRTIO_BLK_S_IOERR, do_range(&self->b, VIRTIO_BLK_T_DISCARD, most + 1, 0));
+	EXPECT_EQ(VIRTIO_BLK_S_OK,
+		  tblk_range(&self->b, VIRTIO_BLK_T_WRITE_ZEROES, 0, most, unmap));
+	EXPECT_EQ(VIRTIO_BLK_S_IOERR,
+		  tblk_range(&self->b, VIRTIO_BLK_T_WRITE_ZEROES, 0, most + 1, unmap));
+	EXPECT_EQ(VIRTIO_BLK_S_IOERR, tblk_range(&self->b, VIRTIO_BLK_T_DISCARD, 0, most + 1, 0));
 }
 
 /* What the driver may do with one disk says nothing of the next. */
@@ -138,7 +124,7 @@ TEST_F(disk, replaced_by_one_that_can_less)
 	b.flags = 0;
 	ASSERT_EQ(0, dev_ioctl(self->b.fd, VHOST_BLK_SET_BACKEND, &b));
 	ASSERT_EQ(0, tblk_running(&self->b, 1));
-	EXPECT_EQ(VIRTIO_BLK_S_OK, do_range(&self->b, VIRTIO_BLK_T_DISCARD, 8, 0));
+	EXPECT_EQ(VIRTIO_BLK_S_OK, tblk_range(&self->b, VIRTIO_BLK_T_DISCARD, 0, 8, 0));
 }
 
 TEST_F(disk, resize_is_announced)

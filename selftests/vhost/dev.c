@@ -338,6 +338,20 @@ int tblk_do(struct tblk *b, unsigned int q, struct treq *req, uint32_t type, uin
 	return *req->status;
 }
 
+int tblk_range(struct tblk *b, uint32_t type, uint64_t sector, uint32_t n, uint32_t flags)
+{
+	struct virtio_blk_discard_write_zeroes *range;
+	struct tbuf bufs[3];
+	struct treq req = {};
+
+	tblk_prepare(b, &req, type, 0, sizeof(*range), bufs);
+	range = (void *)req.data;
+	range->sector = sector;
+	range->num_sectors = n;
+	range->flags = flags;
+	return tblk_do(b, 0, &req, type, 0, sizeof(*range));
+}
+
 void tblk_forget(struct tblk *b)
 {
 	const struct tring *last = &b->rings[b->nrings - 1];

@@ -119,6 +119,8 @@ void tblk_prepare(struct tblk *b, struct treq *req, uint32_t type, uint64_t sect
 /* Does one and waits. The status byte, or -1 if it was not answered. */
 int tblk_do(struct tblk *b, unsigned int q, struct treq *req, uint32_t type, uint64_t sector,
 	    uint32_t len);
+/* The same on queue 0 for one range to discard or clear. */
+int tblk_range(struct tblk *b, uint32_t type, uint64_t sector, uint32_t n, uint32_t flags);
 /* Forgets the requests' memory. Nothing may be in flight. */
 void tblk_forget(struct tblk *b);
 
