@@ -6,6 +6,7 @@
  * the packets' own, so the copy out of the guest is the only one. Other packets and
  * sockets are sent one by one.
  */
+#include <linux/if_ether.h>
 #include <linux/if_tun.h>
 #include <linux/net.h>
 #include <linux/skbuff.h>
@@ -147,6 +148,12 @@ static void wait_for_room(struct net_vq *nq, const struct vh_chain *chain)
 		vh_vq_break(&nq->vq, "the socket is in error");
 }
 
+/* What is no frame at all the tap refuses by itself, where some kernels forget a batch's page. */
+static bool is_for_batch(const struct net_vq *nq, size_t len)
+{
+	return nq->batches && len >= ETH_HLEN && len <= COPY_MAX;
+}
+
 /* 0: go on. Otherwise the round is over. */
 static int transmit(struct net_vq *nq, struct vh_chain *chain)
 {
@@ -156,7 +163,7 @@ static int transmit(struct net_vq *nq, struct vh_chain *chain)
 		vh_vq_break(&nq->vq, "a packet without header, or with buffers to write");
 		return -EIO;
 	}
-	if (nq->batches && chain->out_len - nq->guest_hdr <= COPY_MAX && copy_packet(nq, chain))
+	if (is_for_batch(nq, chain->out_len - nq->guest_hdr) && copy_packet(nq, chain))
 		return nq->tx.n == NET_BATCH ? send_batch(nq) : 0;
 	/* In order. */
 	ret = send_batch(nq);

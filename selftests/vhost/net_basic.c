@@ -2,7 +2,7 @@
 /*
  * Guards the network device on a tap, a macvtap and a packet socket: frames both ways unharmed, in
  * order and by the batch, headers added and stripped, buffers merged, a backend that is taken
- * away and comes back, a new owner, too small buffers.
+ * away and comes back, a new owner, too small buffers, too short frames.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -468,6 +468,29 @@ TEST_F(net, bad_frames)
 	tring_kick(&self->r[RX]);
 	ASSERT_TRUE(host_send(self->host, 300, 1));
 	EXPECT_TRUE(tevent(self->r[RX].err, SOON));
+}
+
+/* Too short for a frame: an error of its own, and nothing to the frames around it. */
+TEST_F(net, short_of_a_frame)
+{
+	struct vring_used_elem used;
+	uint8_t p[2048];
+	unsigned int i;
+
+	if (!variant->tap)
+		SKIP(return, "for taps");
+	/* Stopped, so that all are taken together. */
+	ASSERT_EQ(0, set_backend(self->fd, TX, -1));
+	for (i = 0; i < 3; i++)
+		send_frame(&self->mem, &self->r[TX], i == 1 ? ETH_HLEN - 1 : 100, i);
+	ASSERT_EQ(0, set_backend(self->fd, TX, self->backend));
+	for (i = 0; i < 3; i++)
+		ASSERT_TRUE(tring_used(&self->r[TX], &used, SOON));
+	for (i = 0; i < 3; i += 2) {
+		ASSERT_EQ(100, host_receive(self->host, p, sizeof(p), SOON));
+		EXPECT_TRUE(same_frame(p, 100, i));
+	}
+	EXPECT_EQ(1, counter("net", TX, "errors"));
 }
 
 TEST_F(net, interface_down_and_up)
