@@ -115,8 +115,9 @@ static void start_rw(struct blk_req *req, bool write, u64 sector, u64 len, struc
 {
 	struct blk_disk *disk = blk_disk_of(req);
 
-	if (len % BLK_SECTOR_SIZE || !in_bounds(disk, sector, len >> BLK_SECTOR_SHIFT) ||
-	    (write && disk->read_only)) {
+	/* No system call moves more at a time, and filesystems rely on that. */
+	if (len > MAX_RW_COUNT || len % BLK_SECTOR_SIZE ||
+	    !in_bounds(disk, sector, len >> BLK_SECTOR_SHIFT) || (write && disk->read_only)) {
 		blk_complete(req, -EIO);
 		return;
 	}

@@ -18,6 +18,7 @@
 
 #define NUM	32
 #define MIB	1048576
+#define PIECES	44	/* of 48 MiB, which together are more than 2 GiB */
 #define OTHER	1000	/* a user that is not root */
 #define FEATURES	(BASE_FEATURES | BIT64(VIRTIO_BLK_F_FLUSH))
 
@@ -82,6 +83,29 @@ TEST_F(disk, read_only)
 	EXPECT_EQ(VIRTIO_BLK_S_IOERR, tblk_range(&self->b, VIRTIO_BLK_T_DISCARD, 0, 8, 0));
 	EXPECT_EQ(VIRTIO_BLK_S_IOERR, tblk_range(&self->b, VIRTIO_BLK_T_WRITE_ZEROES, 0, 8, 0));
 	close(fd);
+}
+
+/* A request of 2 GiB and more, all to the same memory. */
+TEST_F(disk, transfer_too_long)
+{
+	struct tbuf bufs[3], all[PIECES + 2];
+	struct vring_used_elem used;
+	struct treq req = {};
+	unsigned int i;
+
+	ASSERT_EQ(0, ftruncate(self->disk, 8ll << 30));
+	ASSERT_TRUE(tblk_open(&self->b, self->disk, 0, 1, 64));
+	ASSERT_EQ(0, tblk_start(&self->b, FEATURES));
+	tblk_prepare(&self->b, &req, VIRTIO_BLK_T_IN, 0, 512, bufs);
+	all[0] = bufs[0];
+	for (i = 1; i <= PIECES; i++)
+		all[i] = (struct tbuf) { RING_GPA_BASE + 16 * MIB, 48 * MIB, true };
+	all[i] = bufs[2];
+	tring_avail(&self->b.rings[0], tring_indirect(&self->b.rings[0], all, PIECES + 2));
+	tring_kick(&self->b.rings[0]);
+	ASSERT_TRUE(tring_used(&self->b.rings[0], &used, SOON));
+	EXPECT_EQ(VIRTIO_BLK_S_IOERR, *req.status);
+	EXPECT_FALSE(tevent(self->b.rings[0].err, 0));
 }
 
 /* As the configuration says: a worker is not kept for hours. */
