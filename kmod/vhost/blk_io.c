@@ -220,14 +220,15 @@ static int do_ranges(struct blk_req *req)
 static void slow_work_fn(struct work_struct *work)
 {
 	struct blk_req *req = container_of(work, struct blk_req, work);
-	const struct cred *own = override_creds(req->bq->vq.dev->cred);
+	struct vh_self self;
 	int ret;
 
+	vh_owner_begin(req->bq->vq.dev, &self);
 	if (req->type == VIRTIO_BLK_T_FLUSH)
 		ret = vfs_fsync(blk_disk_of(req)->file, 1);
 	else
 		ret = do_ranges(req);
-	revert_creds(own);
+	vh_owner_end(&self);
 	blk_complete(req, ret);
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Owner, features, and the dispatch of the ioctls of <linux/vhost.h>. */
 #include <linux/eventfd.h>
+#include <linux/memcontrol.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
@@ -55,6 +56,8 @@ static void disown(struct vh_dev *dev)
 	dev->mm = NULL;
 	put_cred(dev->cred);
 	dev->cred = NULL;
+	mem_cgroup_put(dev->memcg);
+	dev->memcg = NULL;
 }
 
 void vh_dev_release(struct vh_dev *dev)
@@ -110,7 +113,20 @@ static long set_owner(struct vh_dev *dev)
 	if (!dev->mm)
 		return -EINVAL;
 	dev->cred = get_current_cred();
+	dev->memcg = get_mem_cgroup_from_mm(dev->mm);
 	return 0;
+}
+
+void vh_owner_begin(const struct vh_dev *dev, struct vh_self *self)
+{
+	self->cred = override_creds(dev->cred);
+	self->memcg = set_active_memcg(dev->memcg);
+}
+
+void vh_owner_end(const struct vh_self *self)
+{
+	set_active_memcg(self->memcg);
+	revert_creds(self->cred);
 }
 
 static long get_features(struct vh_dev *dev, void __user *arg)

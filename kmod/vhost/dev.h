@@ -19,6 +19,7 @@
 #include "worker.h"
 
 struct dentry;
+struct mem_cgroup;
 struct vh_dev;
 struct vh_mem;
 struct vh_vq;
@@ -60,6 +61,7 @@ struct vh_dev_ops {
  * @lock: held by every ioctl
  * @mm: the owner's, with a reference to its pages; NULL before VHOST_SET_OWNER
  * @cred: the owner's, by which files are read and written
+ * @memcg: what the owner's memory is charged to, or NULL
  * @vqs: the queues, there as long as the device
  * @workers: struct vh_worker by id
  * @features: what the driver accepted, and VHOST_F_LOG_ALL
@@ -72,6 +74,7 @@ struct vh_dev {
 	struct mutex lock; /* every ioctl */
 	struct mm_struct *mm;
 	const struct cred *cred;
+	struct mem_cgroup *memcg;
 	struct vh_vq **vqs;
 	unsigned int nvqs;
 	struct xarray workers;
@@ -87,6 +90,18 @@ struct vh_dev {
 int vh_dev_init(struct vh_dev *dev, const struct vh_dev_ops *ops, struct vh_vq **vqs,
 		unsigned int nvqs);
 void vh_dev_release(struct vh_dev *dev);
+
+/**
+ * struct vh_self - what a kernel thread is when it does not work for an owner
+ */
+struct vh_self {
+	const struct cred *cred;
+	struct mem_cgroup *memcg;
+};
+
+/* In between a kernel thread does, and takes, what it does in the owner's name. */
+void vh_owner_begin(const struct vh_dev *dev, struct vh_self *self);
+void vh_owner_end(const struct vh_self *self);
 
 /* Of the file, whose private_data is the vh_dev. Asks ops->ioctl for what it does not know. */
 long vh_dev_ioctl(struct file *file, unsigned int ioctl, unsigned long arg);

@@ -7,7 +7,6 @@
  * bit was clear, so that a busy queue costs its kicker one atomic operation.
  */
 #include <linux/cgroup.h>
-#include <linux/cred.h>
 #include <linux/kthread.h>
 #include <linux/slab.h>
 #include <linux/xarray.h>
@@ -47,8 +46,9 @@ static void one_pass(struct vh_worker *worker)
 static int worker_main(void *arg)
 {
 	struct vh_worker *worker = arg;
-	const struct cred *own = override_creds(worker->dev->cred);
+	struct vh_self self;
 
+	vh_owner_begin(worker->dev, &self);
 	kthread_use_mm(worker->dev->mm);
 	for (;;) {
 		set_current_state(TASK_IDLE);
@@ -66,7 +66,7 @@ static int worker_main(void *arg)
 	}
 	__set_current_state(TASK_RUNNING);
 	kthread_unuse_mm(worker->dev->mm);
-	revert_creds(own);
+	vh_owner_end(&self);
 	return 0;
 }
 
