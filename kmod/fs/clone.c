@@ -52,26 +52,59 @@ static int prepare_space(struct vl_clone *c)
 	return vl_reserve_pages(vl_s(c->dst->vfs.i_sb), n);
 }
 
-/* Nobody can begin to hold a page that is in no page table. */
 static bool is_held(unsigned long e)
 {
 	return vl_is_private(e) && page_count(vl_entry_page(e)) != 1;
 }
 
-/* Marks the pages of a leaf that are held, and has a spare frame for each that is copied. */
-static int prepare_leaf(struct vl_clone *c, struct vl_leaf *leaf, pgoff_t from, pgoff_t to)
+static void mark_held(struct vl_inode *vi, pgoff_t start, pgoff_t end)
 {
-	unsigned long held = 0;
-	unsigned int slot;
+	struct vl_leaf *leaf;
+	unsigned long i;
 	pgoff_t index;
 
-	for (index = from; index < to; index++)
-		if (is_held(leaf->slots[vl_slot(index)]) ||
-		    (c->dedupe && is_held(vl_entry_at(c->dst, dst_index(c, index)))))
-			held |= BIT(vl_slot(index));
-	leaf->held = held;
+	xa_for_each_range(&vi->leaves, i, leaf, start >> VL_LEAF_SHIFT,
+			  (end - 1) >> VL_LEAF_SHIFT) {
+		unsigned long held = leaf->held & ~vl_leaf_range(leaf, start, end);
+
+		for (index = max(start, leaf->base);
+		     index < min(end, leaf->base + VL_LEAF_PAGES); index++)
+			if (is_held(leaf->slots[vl_slot(index)]))
+				held |= BIT(vl_slot(index));
+		leaf->held = held;
+		cond_resched();
+	}
+}
+
+/*
+ * Takes the pages out of all page tables, and marks those that somebody holds.
+ * Nobody can begin to hold a page after that; but who holds one may write it and
+ * let go at any time. So the marks come before anything looks at what is in the
+ * pages, and only the marks count from here on.
+ */
+void vl_clone_begin(struct vl_clone *c)
+{
+	vl_pages_unmap(c->src, c->src_start, c->src_start + c->pages, false);
+	vl_pages_unmap(c->dst, c->dst_start, c->dst_start + c->pages, false);
+	mark_held(c->src, c->src_start, c->src_start + c->pages);
 	if (c->dedupe)
-		return 0;
+		mark_held(c->dst, c->dst_start, c->dst_start + c->pages);
+}
+
+static bool dst_is_held(struct vl_clone *c, pgoff_t index)
+{
+	struct vl_leaf *leaf = vl_leaf_find(c->dst, index);
+
+	return leaf && leaf->held & BIT(vl_slot(index));
+}
+
+/* Has a spare frame for each page of a leaf that is held, and so copied. */
+static int prepare_leaf(struct vl_clone *c, struct vl_leaf *leaf)
+{
+	unsigned long held = leaf->held & vl_leaf_range(leaf, c->src_start,
+							c->src_start + c->pages);
+	unsigned int slot;
+
 	for_each_set_bit(slot, &held, VL_LEAF_PAGES) {
 		struct page *page = vl_frame_alloc(GFP_KERNEL);
 
@@ -94,15 +127,15 @@ static struct page *take_spare(struct vl_clone *c)
 
 static int prepare_held(struct vl_clone *c)
 {
-	pgoff_t end = c->src_start + c->pages;
 	struct vl_leaf *leaf;
 	unsigned long i;
 	int err = 0;
 
+	if (c->dedupe)
+		return 0;
 	xa_for_each_range(&c->src->leaves, i, leaf, c->src_start >> VL_LEAF_SHIFT,
-			  (end - 1) >> VL_LEAF_SHIFT) {
-		err = prepare_leaf(c, leaf, max(c->src_start, leaf->base),
-				   min(end, leaf->base + VL_LEAF_PAGES));
+			  (c->src_start + c->pages - 1) >> VL_LEAF_SHIFT) {
+		err = prepare_leaf(c, leaf);
 		if (err)
 			break;
 		cond_resched();
@@ -187,7 +220,7 @@ static void clone_leaf(struct vl_clone *c, struct vl_leaf *leaf, pgoff_t from, p
 		pgoff_t dst = dst_index(c, index);
 		unsigned long e;
 
-		if (c->dedupe && leaf->held & BIT(slot)) {
+		if (c->dedupe && (leaf->held & BIT(slot) || dst_is_held(c, dst))) {
 			keep_entry(c, leaf->slots[slot], dst);
 			continue;
 		}
@@ -209,11 +242,12 @@ static void clear_holes(struct vl_clone *c)
 			  (end - 1) >> VL_LEAF_SHIFT) {
 		for (index = max(c->dst_start, leaf->base);
 		     index < min(end, leaf->base + VL_LEAF_PAGES); index++) {
-			unsigned long e = leaf->slots[vl_slot(index)];
+			unsigned int slot = vl_slot(index);
 
-			if (e != VL_HOLE && !(c->dedupe && is_held(e)) &&
+			if (leaf->slots[slot] != VL_HOLE &&
+			    !(c->dedupe && leaf->held & BIT(slot)) &&
 			    vl_entry_at(c->src, index - c->dst_start + c->src_start) == VL_HOLE)
-				vl_entry_drop(leaf, vl_slot(index));
+				vl_entry_drop(leaf, slot);
 		}
 		cond_resched();
 	}
@@ -254,8 +288,9 @@ static void act(struct vl_clone *c)
 }
 
 /*
- * Shares the pages; both locks are held exclusively. Errors: EXDEV (another
- * domain), ENOSPC, ENOMEM; nothing has changed then.
+ * Shares the pages; both locks are held exclusively. Who dedupes has called
+ * vl_clone_begin() and compared. Errors: EXDEV (another domain), ENOSPC, ENOMEM;
+ * nothing has changed then.
  */
 int vl_clone_pages(struct vl_clone *c)
 {
@@ -268,8 +303,8 @@ int vl_clone_pages(struct vl_clone *c)
 	err = prepare_space(c);
 	if (err)
 		return err;
-	vl_pages_unmap(c->src, c->src_start, c->src_start + c->pages, false);
-	vl_pages_unmap(c->dst, c->dst_start, c->dst_start + c->pages, false);
+	if (!c->dedupe)
+		vl_clone_begin(c);
 	err = prepare_held(c);
 	if (err)
 		vl_release_pages(vl_s(c->dst->vfs.i_sb), c->reserved);

@@ -49,6 +49,7 @@ struct vl_clone {
 	long zeroes;
 };
 
+void vl_clone_begin(struct vl_clone *c);
 int vl_clone_pages(struct vl_clone *c);
 
 #endif /* VELLUMFS_CLONE_H */

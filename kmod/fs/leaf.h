@@ -17,7 +17,7 @@
  *	mapping's invalidate_lock, or that lock exclusively with the page unmapped.
  * @dirty: bit set: private, and written since it was last hashed (atomic)
  * @mapped: bit set: the frame may be in a page table (atomic; under the same locks as @slots)
- * @held: bit set: somebody outside holds the page; for who clones, under the exclusive lock
+ * @held: bit set: somebody outside held the page when a clone began; under the exclusive lock
  * @vi: the file
  * @base: index of the first page
  * @node: in the scanner's queue, under its lock

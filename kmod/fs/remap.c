@@ -78,8 +78,7 @@ static int remap_locked(struct inode *in, loff_t pos_in, struct inode *out, loff
 
 	filemap_invalidate_lock_two(in->i_mapping, out->i_mapping);
 	if (dedupe) {
-		vl_pages_unmap(c.src, c.src_start, c.src_start + c.pages, false);
-		vl_pages_unmap(c.dst, c.dst_start, c.dst_start + c.pages, false);
+		vl_clone_begin(&c);
 		err = compare(&c, len);
 	}
 	if (!err)
