@@ -28,9 +28,13 @@ static struct page *read_frame(struct inode *inode, loff_t pos, size_t *bytes)
 		e = vl_entry_at(vl_i(inode), pos >> PAGE_SHIFT);
 		page = vl_has_frame(e) ? vl_entry_page(e) : NULL;
 		/* As in vl_page_lock(), but the frame may go on changing. */
-		if (!page || (get_page_unless_zero(page) &&
-			      vl_entry_at(vl_i(inode), pos >> PAGE_SHIFT) == e))
+		if (!page)
 			break;
+		if (get_page_unless_zero(page)) {
+			if (vl_entry_at(vl_i(inode), pos >> PAGE_SHIFT) == e)
+				break;
+			put_page(page);
+		}
 		cpu_relax();
 	}
 	filemap_invalidate_unlock_shared(inode->i_mapping);
