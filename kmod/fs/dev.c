@@ -6,11 +6,15 @@
 #include <linux/file.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
-#include <linux/mount.h>
 #include <linux/uaccess.h>
 #include "fs.h"
 
+/*
+ * The files' mount, while one is being made; each has it from then on. So the
+ * superblock, and with it the module, stays until the last of them is gone.
+ */
 static struct vfsmount *anon_mount;
+static int anon_pins;
 
 static bool ends(const char *name)
 {
@@ -48,6 +52,7 @@ static int set_domain(struct vl_inode *vi, const char *name)
 	return 0;
 }
 
+/* The mount is pinned. */
 static struct file *make_file(const struct vellumfs_create *c)
 {
 	struct inode *inode = vl_new_inode(anon_mount->mnt_sb, NULL, S_IFREG | 0600, 0);
@@ -79,6 +84,18 @@ static struct file *make_file(const struct vellumfs_create *c)
 	return file;
 }
 
+static struct file *make_mounted_file(const struct vellumfs_create *c)
+{
+	int err = simple_pin_fs(&vl_anon_fs_type, &anon_mount, &anon_pins);
+	struct file *file;
+
+	if (err)
+		return ERR_PTR(err);
+	file = make_file(c);
+	simple_release_fs(&anon_mount, &anon_pins);
+	return file;
+}
+
 static long create(const void __user *argp)
 {
 	struct vellumfs_create c;
@@ -93,7 +110,7 @@ static long create(const void __user *argp)
 	fd = get_unused_fd_flags(c.flags & VELLUMFS_CREATE_CLOEXEC ? O_CLOEXEC : 0);
 	if (fd < 0)
 		return fd;
-	file = make_file(&c);
+	file = make_mounted_file(&c);
 	if (IS_ERR(file)) {
 		put_unused_fd(fd);
 		return PTR_ERR(file);
@@ -123,19 +140,10 @@ static struct miscdevice vl_device = {
 
 int vl_dev_init(void)
 {
-	int err;
-
-	anon_mount = kern_mount(&vl_anon_fs_type);
-	if (IS_ERR(anon_mount))
-		return PTR_ERR(anon_mount);
-	err = misc_register(&vl_device);
-	if (err)
-		kern_unmount(anon_mount);
-	return err;
+	return misc_register(&vl_device);
 }
 
 void vl_dev_exit(void)
 {
 	misc_deregister(&vl_device);
-	kern_unmount(anon_mount);
 }

@@ -341,6 +341,9 @@ static void vl_kill_sb(struct super_block *sb)
 
 static int vl_get_tree(struct fs_context *fc)
 {
+	/* Files without a mount of their own are of one superblock: so they can be cloned. */
+	if (fc->sb_flags & SB_KERNMOUNT)
+		return get_tree_single(fc, vl_fill_super);
 	return get_tree_nodev(fc, vl_fill_super);
 }
 
@@ -398,7 +401,10 @@ static int vl_init_fs_context(struct fs_context *fc)
 
 	if (!o)
 		return -ENOMEM;
-	if (!(fc->sb_flags & SB_KERNMOUNT)) {
+	if (fc->sb_flags & SB_KERNMOUNT) {
+		/* Whoever makes the first file. */
+		fc->global = true;
+	} else {
 		o->max_pages = totalram_pages() / 2;
 		o->max_inodes = totalram_pages() / 2;
 	}
@@ -419,8 +425,9 @@ struct file_system_type vl_fs_type = {
 	.kill_sb		= vl_kill_sb,
 };
 
-/* For the mount of files without a mount: without an owner, or the module would hold itself. */
+/* For files without a mount (dev.c). */
 struct file_system_type vl_anon_fs_type = {
+	.owner			= THIS_MODULE,
 	.name			= "vellumfs",
 	.init_fs_context	= vl_init_fs_context,
 	.kill_sb		= vl_kill_sb,

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Guards the ioctls of files and of /dev/vellumfs against hostile arguments, and
- * what unprivileged users may do; and that a file without a mount works.
+ * what unprivileged users may do; that a file without a mount works, alone of all
+ * others too, and that the module stays as long as anything of one is used.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -10,6 +11,8 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <linux/fs.h>
 #include "kselftest_harness.h"
 #include "mnt.h"
 
@@ -199,6 +202,51 @@ TEST_F(ioctls, bad_create)
 	EXPECT_REFUSED(EFBIG, ioctl(self->dev, VELLUMFS_CREATE, &c));
 	EXPECT_REFUSED(EFAULT, ioctl(self->dev, VELLUMFS_CREATE, NULL));
 	EXPECT_REFUSED(ENOTTY, ioctl(self->dev, VELLUMFS_GET_STATS, &c));
+}
+
+static int create(uint32_t merge)
+{
+	struct vellumfs_create c = { .size = PAGE, .merge = merge };
+	int dev = open("/dev/vellumfs", O_RDWR), fd = ioctl(dev, VELLUMFS_CREATE, &c);
+
+	close(dev);
+	return fd;
+}
+
+TEST_F(ioctls, clone_created)
+{
+	int fd = create(VELLUMFS_MERGE_OFF), fd2 = create(VELLUMFS_MERGE_OFF);
+	char c = 0;
+
+	ASSERT_LE(0, fd2);
+	EXPECT_EQ(1, pwrite(fd, "x", 1, 0));
+	EXPECT_EQ(0, ioctl(fd2, FICLONE, fd));
+	close(fd);
+	EXPECT_EQ(1, pread(fd2, &c, 1, 0));
+	EXPECT_EQ('x', c);
+	close(fd2);
+}
+
+/* The file is closed, but its inode is there. */
+TEST(path_of_created_holds_module)
+{
+	char *path = mnt_make(""), name[64];
+	int fd, held;
+	struct stat st;
+
+	ASSERT_NE(NULL, path);
+	ASSERT_EQ(0, mnt_drop(path));
+	fd = create(VELLUMFS_MERGE_ON);
+	ASSERT_LE(0, fd);
+	snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+	held = open(name, O_PATH);
+	ASSERT_LE(0, held);
+	close(fd);
+	EXPECT_REFUSED(EWOULDBLOCK, syscall(SYS_delete_module, "vellumfs", O_NONBLOCK));
+	EXPECT_EQ(0, fstat(held, &st));
+	EXPECT_EQ(PAGE, st.st_size);
+	close(held);
+	EXPECT_EQ(0, syscall(SYS_delete_module, "vellumfs", O_NONBLOCK));
 }
 
 TEST_HARNESS_MAIN
