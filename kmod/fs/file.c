@@ -93,8 +93,10 @@ static ssize_t write_page(struct inode *inode, loff_t pos, struct iov_iter *from
 
 static ssize_t write_pages(struct inode *inode, loff_t pos, struct iov_iter *from)
 {
-	ssize_t done = 0, n;
+	ssize_t done = 0, n = pos > i_size_read(inode) ? vl_zero_tail(inode) : 0;
 
+	if (n)
+		return n;
 	while (iov_iter_count(from)) {
 		size_t bytes = min_t(size_t, PAGE_SIZE - offset_in_page(pos),
 				     iov_iter_count(from));

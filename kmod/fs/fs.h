@@ -163,6 +163,7 @@ void vl_allow_writes(struct vm_area_struct *vma, unsigned long addr, struct page
 bool vl_chunk_fault(struct vm_fault *vmf);
 
 /* space.c */
+int vl_zero_tail(struct inode *inode);
 int vl_truncate(struct inode *inode, loff_t size);
 long vl_fallocate(struct file *file, int mode, loff_t offset, loff_t len);
 loff_t vl_seek_data_hole(struct inode *inode, loff_t offset, int whence);

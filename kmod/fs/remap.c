@@ -62,6 +62,19 @@ static int prepare_dedupe(struct inode *in, loff_t pos_in, struct inode *out, lo
 	return 0;
 }
 
+/* A last page that is cloned brings what is behind its end; one before the clone shows it. */
+static int zero_tails(struct inode *in, loff_t pos_in, struct inode *out, loff_t pos_out,
+		      loff_t len)
+{
+	int err = 0;
+
+	if (pos_in + len == i_size_read(in))
+		err = vl_zero_tail(in);
+	if (!err && pos_out > i_size_read(out))
+		err = vl_zero_tail(out);
+	return err;
+}
+
 /* Both inodes are locked. */
 static int remap_locked(struct inode *in, loff_t pos_in, struct inode *out, loff_t pos_out,
 			loff_t len, bool dedupe)
@@ -74,8 +87,10 @@ static int remap_locked(struct inode *in, loff_t pos_in, struct inode *out, loff
 		.pages		= DIV_ROUND_UP_ULL(len, PAGE_SIZE),
 		.dedupe		= dedupe,
 	};
-	int err = 0;
+	int err = zero_tails(in, pos_in, out, pos_out, len);
 
+	if (err)
+		return err;
 	filemap_invalidate_lock_two(in->i_mapping, out->i_mapping);
 	if (dedupe) {
 		vl_clone_begin(&c);

@@ -13,7 +13,27 @@ static pgoff_t page_after(loff_t pos)
 	return DIV_ROUND_UP_ULL((u64)pos, PAGE_SIZE);
 }
 
-/* Zeroes a part of one page; a hole or zero page is that already. */
+/* Is a part of one page zero, as all of a hole or zero page is? invalidate_lock is held. */
+static bool is_zero_part(struct vl_inode *vi, loff_t from, loff_t to)
+{
+	pgoff_t index = from >> PAGE_SHIFT;
+	struct vl_leaf *leaf = vl_leaf_find(vi, index);
+	struct page *page;
+	bool zero;
+	void *p;
+
+	if (!leaf || !vl_has_frame(vl_leaf_entry(leaf, vl_slot(index))))
+		return true;
+	vl_page_lock(leaf, index, &page);
+	p = kmap_local_page(page);
+	zero = !memchr_inv(p + offset_in_page(from), 0, to - from);
+	kunmap_local(p);
+	unlock_page(page);
+	put_page(page);
+	return zero;
+}
+
+/* Zeroes a part of one page. Where it is zero, a shared frame is not copied for that. */
 static int zero_part(struct inode *inode, loff_t from, loff_t to)
 {
 	struct vl_inode *vi = vl_i(inode);
@@ -22,7 +42,7 @@ static int zero_part(struct inode *inode, loff_t from, loff_t to)
 	if (from >= to)
 		return 0;
 	filemap_invalidate_lock_shared(inode->i_mapping);
-	if (vl_has_frame(vl_entry_at(vi, from >> PAGE_SHIFT)))
+	if (!is_zero_part(vi, from, to))
 		page = vl_page_write(vi, from >> PAGE_SHIFT, GFP_KERNEL);
 	if (!IS_ERR_OR_NULL(page)) {
 		zero_user_segment(page, offset_in_page(from), offset_in_page(to - 1) + 1);
@@ -31,6 +51,17 @@ static int zero_part(struct inode *inode, loff_t from, loff_t to)
 	}
 	filemap_invalidate_unlock_shared(inode->i_mapping);
 	return PTR_ERR_OR_ZERO(page);
+}
+
+/*
+ * Zeroes the rest of the last page, which mappings may have written: before the
+ * file grows, or somebody gets that page. i_rwsem is held.
+ */
+int vl_zero_tail(struct inode *inode)
+{
+	loff_t size = i_size_read(inode);
+
+	return zero_part(inode, size, round_up(size, PAGE_SIZE));
 }
 
 static void drop_range(struct inode *inode, pgoff_t start, pgoff_t end, bool even_cows)
@@ -43,7 +74,7 @@ static void drop_range(struct inode *inode, pgoff_t start, pgoff_t end, bool eve
 
 /*
  * Sets the size. What can fail comes first: clearing the rest of the last
- * page, which mappings may have written. i_rwsem is held.
+ * page. i_rwsem is held.
  */
 int vl_truncate(struct inode *inode, loff_t size)
 {
@@ -58,6 +89,8 @@ int vl_truncate(struct inode *inode, loff_t size)
 	if (size < old)
 		drop_range(inode, page_after(size), ULONG_MAX >> PAGE_SHIFT, true);
 	filemap_invalidate_unlock(inode->i_mapping);
+	/* What was stored there meanwhile; if that fails, growing clears it. */
+	vl_zero_tail(inode);
 	return 0;
 }
 
@@ -164,6 +197,8 @@ static int fallocate_locked(struct file *file, int mode, loff_t offset, loff_t l
 
 	err = grow ? inode_newsize_ok(inode, end) : 0;
 	err = err ?: file_modified(file);
+	if (!err && grow)
+		err = vl_zero_tail(inode);
 	if (!err && (mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE)))
 		err = punch(inode, offset, end);
 	if (!err && !(mode & FALLOC_FL_PUNCH_HOLE))

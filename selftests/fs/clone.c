@@ -156,6 +156,27 @@ TEST_F(clone, range)
 	EXPECT_EQ(0, wrong(self->map, 0, PAGES));
 }
 
+/* What a mapping wrote behind the end of either file stays there. */
+TEST_F(clone, tails)
+{
+	struct file_clone_range r = { .src_fd = self->fd, .dest_offset = 10 * PAGE };
+	int i, n = 0;
+
+	ASSERT_EQ(0, ftruncate(self->fd, PAGE + 100));
+	ASSERT_EQ(0, ftruncate(self->fd2, 100));
+	memset(self->map + PAGE, 's', PAGE);
+	memset(self->map2, 'd', PAGE);
+	ASSERT_EQ(0, ioctl(self->fd2, FICLONERANGE, &r));
+	EXPECT_EQ(11 * PAGE + 100, lseek(self->fd2, 0, SEEK_END));
+	for (i = 0; i < PAGE; i++) {
+		n += self->map2[i] != (i < 100 ? 'd' : 0);
+		n += self->map2[11 * PAGE + i] != (i < 100 ? 's' : 0);
+	}
+	EXPECT_EQ(0, n);
+	ASSERT_EQ(0, ftruncate(self->fd, PAGES * PAGE));
+	ASSERT_EQ(0, ftruncate(self->fd2, PAGES * PAGE));
+}
+
 TEST_F(clone, refused)
 {
 	struct file_clone_range r = { .src_fd = self->fd, .src_length = 10 };

@@ -160,6 +160,24 @@ TEST_F(io, grow_clears_tail)
 	EXPECT_TRUE(all(self->map, 'x', 10) && all(self->map + 10, 0, PAGE - 10));
 }
 
+/* By a write or by fallocate: neither touches the page that was the last. */
+TEST_F(io, writes_clear_tail)
+{
+	ASSERT_EQ(0, ftruncate(self->fd, 100));
+	memset(self->map, 'x', PAGE);
+	EXPECT_EQ(1, pwrite(self->fd, "y", 1, PAGE + 50));
+	EXPECT_TRUE(all(self->map, 'x', 100) && all(self->map + 100, 0, PAGE - 50));
+	memset(self->map + PAGE, 'x', PAGE);
+	EXPECT_EQ(0, fallocate(self->fd, 0, 3 * PAGE, PAGE));
+	EXPECT_TRUE(all(self->map + PAGE, 'x', 51));
+	EXPECT_TRUE(all(self->map + PAGE + 51, 0, 3 * PAGE - 51));
+	/* Within the page. */
+	ASSERT_EQ(0, ftruncate(self->fd, 10));
+	memset(self->map, 'x', PAGE);
+	EXPECT_EQ(1, pwrite(self->fd, "y", 1, 100));
+	EXPECT_TRUE(all(self->map + 10, 0, 90));
+}
+
 TEST_F(io, beyond_end_is_sigbus)
 {
 	pid_t child = fork();
