@@ -63,19 +63,21 @@ static const struct fs_parameter_spec vl_parameters[] = {
 	{}
 };
 
-/* Takes one unless the limit is reached; @max 0 is no limit. */
+/* Takes @n, but never for a moment more than there is; @max 0 is no limit. */
 static int reserve(atomic_long_t *used, unsigned long max, unsigned long n)
 {
-	max = READ_ONCE(max);
-	if (atomic_long_add_return(n, used) <= max || !max)
-		return 0;
-	atomic_long_sub(n, used);
-	return -ENOSPC;
+	long old = atomic_long_read(used);
+
+	do {
+		if (max && old + n > max)
+			return -ENOSPC;
+	} while (!atomic_long_try_cmpxchg(used, &old, old + n));
+	return 0;
 }
 
 int vl_reserve_pages(struct vl_sb *sbi, unsigned long n)
 {
-	return reserve(&sbi->pages, sbi->max_pages, n);
+	return reserve(&sbi->pages, READ_ONCE(sbi->max_pages), n);
 }
 
 void vl_release_pages(struct vl_sb *sbi, unsigned long n)
@@ -85,7 +87,7 @@ void vl_release_pages(struct vl_sb *sbi, unsigned long n)
 
 int vl_reserve_inode(struct vl_sb *sbi)
 {
-	return reserve(&sbi->inodes, sbi->max_inodes, 1);
+	return reserve(&sbi->inodes, READ_ONCE(sbi->max_inodes), 1);
 }
 
 void vl_release_inode(struct vl_sb *sbi)

@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <string.h>
 #include <unistd.h>
 #include <sys/mman.h>
@@ -267,6 +268,32 @@ TEST_F(io, no_space_is_sigbus)
 	self->map[0] = 1;
 	EXPECT_EQ(1, self->map[0]);
 	close(other);
+}
+
+static void *ask_for_too_much(void *arg)
+{
+	int *fd = arg;
+
+	while (fallocate(*fd, FALLOC_FL_KEEP_SIZE, 0, 1UL << 60) && errno == ENOSPC)
+		;
+	return NULL;
+}
+
+/* What is refused takes space from nobody, not even for a moment. */
+TEST_F(io, refused_takes_nothing)
+{
+	int other = mnt_open(self->path, "other"), i, failed = 0;
+	pthread_t thread;
+
+	ASSERT_EQ(0, pthread_create(&thread, NULL, ask_for_too_much, &other));
+	for (i = 0; i < 20000; i++) {
+		failed += pwrite(self->fd, "w", 1, 0) != 1;
+		failed += fallocate(self->fd, PUNCH, 0, PAGE) != 0;
+	}
+	EXPECT_EQ(0, failed);
+	/* That ends the thread. */
+	close(other);
+	pthread_join(thread, NULL);
 }
 
 TEST_F(io, seek)
