@@ -182,23 +182,19 @@ static unsigned long clone_entry(struct vl_clone *c, struct vl_leaf *leaf, unsig
 	return vl_private_entry(page);
 }
 
+/* @e is no hole. */
 static void put_entry(struct vl_clone *c, struct vl_leaf *leaf, unsigned int slot,
 		      unsigned long e)
 {
-	unsigned long old = leaf->slots[slot];
-
-	if (old != VL_HOLE) {
-		vl_entry_drop(leaf, slot);
-		/* Its space goes to the new one. */
-		if (e != VL_HOLE)
-			c->regained++;
-	}
+	/* Its space goes to the new one. */
+	if (leaf->slots[slot] != VL_HOLE)
+		vl_entry_clear(leaf, slot);
 	vl_leaf_set(leaf, slot, e);
 	if (e == VL_ZERO)
 		c->zeroes++;
 	else if (vl_is_shared(e))
 		c->shared++;
-	else if (e != VL_HOLE)
+	else
 		vl_page_written(leaf, slot, vl_entry_page(e));
 }
 
@@ -281,8 +277,6 @@ static void act(struct vl_clone *c)
 			   min(end, leaf->base + VL_LEAF_PAGES));
 		cond_resched();
 	}
-	/* Dropping gave their space back, but the new pages have it. */
-	atomic_long_add(c->regained, &vl_s(c->dst->vfs.i_sb)->pages);
 	vl_release_pages(vl_s(c->dst->vfs.i_sb), c->unused);
 	count(c);
 }

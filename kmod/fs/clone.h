@@ -19,7 +19,6 @@
  * @cleaned: pages of a leaf of @src that count as written no more
  * @spares: frames for pages that are held, linked by page->private
  * @reserved: pages of space taken beforehand
- * @regained: pages of space that dropped pages gave back and that new ones use
  * @made_shared: private frames of @src that became shared
  * @unindexed: of them, those that were in the index
  * @shared: pages of @dst that refer to a shared frame now
@@ -39,7 +38,6 @@ struct vl_clone {
 	unsigned long cleaned;
 	struct page *spares;
 	unsigned long reserved;
-	unsigned long regained;
 	long made_shared;
 	long unindexed;
 	long shared;

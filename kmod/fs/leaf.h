@@ -98,6 +98,7 @@ void vl_pages_clean(struct vl_leaf *leaf, unsigned long pages);
 void vl_pages_unmap(struct vl_inode *vi, pgoff_t start, pgoff_t end, bool even_cows);
 void vl_entry_switch(struct vl_leaf *leaf, unsigned int slot, unsigned long old,
 		     unsigned long e);
+void vl_entry_clear(struct vl_leaf *leaf, unsigned int slot);
 void vl_entry_drop(struct vl_leaf *leaf, unsigned int slot);
 int vl_unmerge(struct vl_inode *vi, pgoff_t start, pgoff_t end);
 int vl_unmerge_all(void);

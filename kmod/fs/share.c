@@ -111,15 +111,12 @@ void vl_entry_switch(struct vl_leaf *leaf, unsigned int slot, unsigned long old,
 	vl_leaf_set(leaf, slot, e);
 }
 
-/* Makes a hole; nobody can reach the page any more. */
-void vl_entry_drop(struct vl_leaf *leaf, unsigned int slot)
+/* Makes a hole of what is none, and keeps its space for what comes; nobody can reach the page. */
+void vl_entry_clear(struct vl_leaf *leaf, unsigned int slot)
 {
 	unsigned long e = vl_leaf_entry(leaf, slot);
 
-	if (e == VL_HOLE)
-		return;
 	vl_entry_switch(leaf, slot, e, VL_HOLE);
-	vl_release_pages(vl_s(leaf->vi->vfs.i_sb), 1);
 	if (vl_is_private(e)) {
 		struct page *page = vl_entry_page(e);
 
@@ -132,6 +129,15 @@ void vl_entry_drop(struct vl_leaf *leaf, unsigned int slot)
 	} else if (vl_is_shared(e)) {
 		vl_frame_put_shared(vl_entry_page(e));
 	}
+}
+
+/* Makes a hole; nobody can reach the page any more. */
+void vl_entry_drop(struct vl_leaf *leaf, unsigned int slot)
+{
+	if (vl_leaf_entry(leaf, slot) == VL_HOLE)
+		return;
+	vl_entry_clear(leaf, slot);
+	vl_release_pages(vl_s(leaf->vi->vfs.i_sb), 1);
 }
 
 /* Removes one page from every page table. Its frame is locked. */

@@ -72,6 +72,13 @@ static long blocks(int fd)
 	return fstat(fd, &st) ? -1 : (long)(st.st_blocks / (PAGE / 512));
 }
 
+static long free_pages(const char *path)
+{
+	struct statvfs v;
+
+	return statvfs(path, &v) ? -1 : (long)v.f_bfree;
+}
+
 TEST_F(clone, whole_file)
 {
 	struct vellumfs_stats s;
@@ -222,6 +229,42 @@ TEST_F(clone, no_space)
 	close(fd3);
 }
 
+struct filler {
+	int fd;
+	volatile bool stop;
+	int written;
+};
+
+static void *fill(void *arg)
+{
+	struct filler *f = arg;
+
+	while (!f->stop)
+		f->written += pwrite(f->fd, "f", 1, 0) == 1;
+	return NULL;
+}
+
+/* A clone over what is there keeps its space all the time: nobody else gets it. */
+TEST_F(clone, space_is_kept)
+{
+	struct filler f = { .fd = mnt_open(self->path, "c") };
+	pthread_t thread;
+	int i, failed = 0;
+
+	ASSERT_EQ(0, fallocate(self->fd, 0, 0, PAGES * PAGE));
+	ASSERT_EQ(0, ioctl(self->fd2, FICLONE, self->fd));
+	ASSERT_EQ(0, mount("none", self->path, NULL, MS_REMOUNT, "size=1600k"));
+	EXPECT_EQ(0, free_pages(self->path));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, fill, &f));
+	for (i = 0; i < 5000; i++)
+		failed += ioctl(self->fd2, FICLONE, self->fd) != 0;
+	f.stop = true;
+	pthread_join(thread, NULL);
+	EXPECT_EQ(0, f.written);
+	EXPECT_EQ(0, failed);
+	close(f.fd);
+}
+
 TEST_F(clone, not_across_domains)
 {
 	loff_t from = 0, to = 0;
@@ -312,13 +355,6 @@ static bool is_still_held(struct hold *h, uint64_t seed)
 	n = read(h->pipes[0], seen, PAGE);
 	let_go(h);
 	return n == PAGE && page_is(seen, seed);
-}
-
-static long free_pages(const char *path)
-{
-	struct statvfs v;
-
-	return statvfs(path, &v) ? -1 : (long)v.f_bfree;
 }
 
 TEST_F(clone, dedupe_leaves_held_pages)
