@@ -31,7 +31,7 @@ static int check_create(const struct vellumfs_create *c)
 		return -EINVAL;
 	if (c->domain[0] && !vl_domain_name_ok(c->domain))
 		return -EINVAL;
-	if (c->size > MAX_LFS_FILESIZE)
+	if (c->size > VL_MAX_SIZE)
 		return -EFBIG;
 	if (c->domain[0] && !capable(CAP_SYS_ADMIN))
 		return -EPERM;

@@ -17,6 +17,9 @@
 #include <linux/vellumfs.h>
 #include "compat/compat.h"
 
+/* The largest file: rounded up to pages, every position in it is still a loff_t. */
+#define VL_MAX_SIZE	(MAX_LFS_FILESIZE & PAGE_MASK)
+
 /* What is counted, for each file and for all. */
 enum vl_item {
 	VL_PRIVATE,		/* pages with a frame of their own */

@@ -319,7 +319,7 @@ static int vl_fill_super(struct super_block *sb, struct fs_context *fc)
 	sb->s_magic = VELLUMFS_SUPER_MAGIC;
 	sb->s_blocksize = PAGE_SIZE;
 	sb->s_blocksize_bits = PAGE_SHIFT;
-	sb->s_maxbytes = MAX_LFS_FILESIZE;
+	sb->s_maxbytes = VL_MAX_SIZE;
 	sb->s_op = &vl_super_operations;
 	sb->s_time_gran = 1;
 	root = vl_new_inode(sb, NULL, S_IFDIR | o->mode, 0);

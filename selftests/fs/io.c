@@ -96,6 +96,25 @@ TEST_F(io, ends)
 	EXPECT_EQ(-1, ftruncate(self->fd, -1));
 }
 
+/* The last page that positions could name is no part of any file: its end is none. */
+TEST_F(io, largest)
+{
+	off_t last = INT64_MAX - PAGE + 1;
+
+	EXPECT_EQ(-1, ftruncate(self->fd, last + 1));
+	EXPECT_EQ(EFBIG, errno);
+	EXPECT_EQ(-1, pwrite(self->fd, "x", 1, last));
+	EXPECT_EQ(EFBIG, errno);
+	EXPECT_EQ(-1, fallocate(self->fd, PUNCH, last + 100, 16));
+	EXPECT_EQ(EFBIG, errno);
+	EXPECT_EQ(1, pwrite(self->fd, "x", 1, last - 1));
+	EXPECT_EQ(last, size_of(self->fd));
+	EXPECT_EQ(0, fallocate(self->fd, PUNCH, last - 16, 16));
+	EXPECT_EQ(0, ftruncate(self->fd, last - 10));
+	EXPECT_EQ(0, ftruncate(self->fd, 8 * PAGE));
+	EXPECT_EQ(0, blocks(self->fd));
+}
+
 TEST_F(io, mappings_and_calls_agree)
 {
 	char buf[PAGE + 20];

@@ -200,6 +200,8 @@ TEST_F(ioctls, bad_create)
 	EXPECT_REFUSED(EINVAL, ioctl(self->dev, VELLUMFS_CREATE, &c));
 	c = (struct vellumfs_create){ .size = 1ULL << 63 };
 	EXPECT_REFUSED(EFBIG, ioctl(self->dev, VELLUMFS_CREATE, &c));
+	c = (struct vellumfs_create){ .size = INT64_MAX - PAGE + 2 };
+	EXPECT_REFUSED(EFBIG, ioctl(self->dev, VELLUMFS_CREATE, &c));
 	EXPECT_REFUSED(EFAULT, ioctl(self->dev, VELLUMFS_CREATE, NULL));
 	EXPECT_REFUSED(ENOTTY, ioctl(self->dev, VELLUMFS_GET_STATS, &c));
 }

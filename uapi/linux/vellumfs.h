@@ -98,7 +98,7 @@ struct vellumfs_range {
 
 /**
  * struct vellumfs_create - a file without a name in any mount
- * @size: its size in bytes, as ftruncate(2) would set it; at most LLONG_MAX
+ * @size: its size in bytes, as ftruncate(2) would set it; at most LLONG_MAX rounded down to pages
  * @flags: VELLUMFS_CREATE_*
  * @merge: enum vellumfs_merge
  * @name: for /proc/PID/fd and maps, ended by NUL, without '/'; need not be unique
