@@ -71,7 +71,9 @@ static int allow_write(pte_t *pte, unsigned long addr, void *data)
 	struct written *w = data;
 	pte_t entry = ptep_get(pte);
 
-	if (pte_present(entry) && pte_pfn(entry) == w->pfn + ((addr - w->addr) >> PAGE_SHIFT))
+	/* Since it was made, userfaultfd may have asked to be told of writes. */
+	if (pte_present(entry) && !pte_uffd_wp(entry) &&
+	    pte_pfn(entry) == w->pfn + ((addr - w->addr) >> PAGE_SHIFT))
 		set_pte_at(w->mm, addr, pte, hv_pte_mkwrite(pte_mkdirty(entry)));
 	return 0;
 }
