@@ -52,8 +52,11 @@ static int prepare_space(struct vl_clone *c)
 	return vl_reserve_pages(vl_s(c->dst->vfs.i_sb), n);
 }
 
+/* By somebody outside, or by as many pages as can be. */
 static bool is_held(unsigned long e)
 {
+	if (vl_is_shared(e))
+		return vl_frame_is_full(vl_entry_page(e));
 	return vl_is_private(e) && page_count(vl_entry_page(e)) != 1;
 }
 

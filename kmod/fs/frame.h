@@ -69,6 +69,17 @@ static inline union vl_frame_word *vl_frame_word(struct page *page)
 	return (union vl_frame_word *)&page->index;
 }
 
+/*
+ * A frame with so many sharers gets no more by what begins from now on. What has
+ * begun adds at most one for each that is there: so the count does not overflow.
+ */
+#define VL_MAX_SHARERS	(INT_MAX / 2)
+
+static inline bool vl_frame_is_full(struct page *page)
+{
+	return atomic_read(&vl_frame_word(page)->sharers) >= VL_MAX_SHARERS;
+}
+
 /* The place in the index. A frame in no chain has pprev NULL. */
 static inline struct hlist_node *vl_frame_node(struct page *page)
 {

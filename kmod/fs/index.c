@@ -114,7 +114,7 @@ enum vl_found vl_index_find(u64 hash, struct vl_domain *domain, struct page **pa
 			found = VL_FOUND_PRIVATE;
 			break;
 		}
-		if (atomic_inc_not_zero(&vl_frame_word(p)->sharers)) {
+		if (!vl_frame_is_full(p) && atomic_inc_not_zero(&vl_frame_word(p)->sharers)) {
 			found = VL_FOUND_SHARED;
 			break;
 		}
