@@ -47,7 +47,7 @@ static bool make_leaves(struct vl_inode *vi, pgoff_t first)
 	unsigned int i;
 
 	for (i = 0; i < CHUNK_LEAVES; i++)
-		if (!vl_leaf_make(vi, first + i * VL_LEAF_PAGES))
+		if (IS_ERR(vl_leaf_make(vi, first + i * VL_LEAF_PAGES)))
 			return false;
 	return true;
 }

@@ -42,8 +42,8 @@ static int prepare_space(struct vl_clone *c)
 			if (vl_leaf_entry(leaf, vl_slot(index)) == VL_HOLE)
 				continue;
 			dst = dst_leaf(c, index);
-			if (!dst)
-				return -ENOMEM;
+			if (IS_ERR(dst))
+				return PTR_ERR(dst);
 			n += vl_leaf_entry(dst, vl_slot(dst_index(c, index))) == VL_HOLE;
 		}
 		cond_resched();

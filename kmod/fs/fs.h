@@ -62,6 +62,7 @@ struct vl_domain {
  * struct vl_sb - one mount
  * @max_pages: limit of allocated pages, shared or not; 0 for none
  * @pages: allocated
+ * @leaves: in memory; their limit follows from @max_pages
  * @max_inodes: limit of inodes and further hard links; 0 for none
  * @inodes: in use
  * @domain: named in the mount options, or NULL
@@ -72,6 +73,7 @@ struct vl_domain {
 struct vl_sb {
 	unsigned long max_pages;
 	atomic_long_t pages;
+	atomic_long_t leaves;
 	unsigned long max_inodes;
 	atomic_long_t inodes;
 	struct vl_domain *domain;
@@ -147,6 +149,8 @@ int vl_super_init(void);
 void vl_super_exit(void);
 int vl_reserve_pages(struct vl_sb *sbi, unsigned long n);
 void vl_release_pages(struct vl_sb *sbi, unsigned long n);
+int vl_reserve_leaf(struct vl_sb *sbi);
+void vl_release_leaf(struct vl_sb *sbi);
 int vl_reserve_inode(struct vl_sb *sbi);
 void vl_release_inode(struct vl_sb *sbi);
 

@@ -13,23 +13,44 @@ size_t vl_leaf_bytes(void)
 	return sizeof(struct vl_leaf);
 }
 
-/* The leaf of @index, made if there is none; NULL if there is no memory. */
+static struct vl_leaf *leaf_alloc(struct vl_inode *vi, pgoff_t index)
+{
+	struct vl_leaf *leaf;
+	int err = vl_reserve_leaf(vl_s(vi->vfs.i_sb));
+
+	if (err)
+		return ERR_PTR(err);
+	leaf = kmem_cache_zalloc(leaf_cache, GFP_KERNEL_ACCOUNT);
+	if (!leaf) {
+		vl_release_leaf(vl_s(vi->vfs.i_sb));
+		return ERR_PTR(-ENOMEM);
+	}
+	leaf->vi = vi;
+	leaf->base = index & ~VL_LEAF_MASK;
+	INIT_LIST_HEAD(&leaf->node);
+	return leaf;
+}
+
+static void leaf_release(struct vl_leaf *leaf)
+{
+	vl_release_leaf(vl_s(leaf->vi->vfs.i_sb));
+	kmem_cache_free(leaf_cache, leaf);
+}
+
+/* The leaf of @index, made if there is none. Errors: ENOMEM, ENOSPC. */
 struct vl_leaf *vl_leaf_make(struct vl_inode *vi, pgoff_t index)
 {
 	struct vl_leaf *leaf = vl_leaf_find(vi, index), *old;
 
 	if (leaf)
 		return leaf;
-	leaf = kmem_cache_zalloc(leaf_cache, GFP_KERNEL_ACCOUNT);
-	if (!leaf)
-		return NULL;
-	leaf->vi = vi;
-	leaf->base = index & ~VL_LEAF_MASK;
-	INIT_LIST_HEAD(&leaf->node);
+	leaf = leaf_alloc(vi, index);
+	if (IS_ERR(leaf))
+		return leaf;
 	old = xa_cmpxchg(&vi->leaves, index >> VL_LEAF_SHIFT, NULL, leaf, GFP_KERNEL);
 	if (old) {
-		kmem_cache_free(leaf_cache, leaf);
-		return xa_is_err(old) ? NULL : old;
+		leaf_release(leaf);
+		return xa_is_err(old) ? ERR_PTR(xa_err(old)) : old;
 	}
 	vl_count_file(vi, VL_LEAVES, 1);
 	return leaf;
@@ -40,12 +61,29 @@ static void leaf_free(struct vl_leaf *leaf)
 	lockdep_assert_held(&vl_scan_mutex);
 	vl_scan_forget(leaf);
 	vl_count_file(leaf->vi, VL_LEAVES, -1);
-	kmem_cache_free(leaf_cache, leaf);
+	leaf_release(leaf);
 }
 
-static bool leaf_is_empty(struct vl_leaf *leaf)
+static void leaf_trim(struct vl_leaf *leaf)
 {
-	return !leaf->mapped && !memchr_inv(leaf->slots, 0, sizeof(leaf->slots));
+	if (leaf->mapped || memchr_inv(leaf->slots, 0, sizeof(leaf->slots)))
+		return;
+	xa_erase(&leaf->vi->leaves, leaf->base >> VL_LEAF_SHIFT);
+	leaf_free(leaf);
+}
+
+/* Frees leaves without a page, as far as nothing needs them. As vl_leaves_drop(). */
+void vl_leaves_trim(struct vl_inode *vi, pgoff_t start, pgoff_t end)
+{
+	struct vl_leaf *leaf;
+	unsigned long i;
+
+	lockdep_assert_held(&vl_scan_mutex);
+	xa_for_each_range(&vi->leaves, i, leaf, start >> VL_LEAF_SHIFT,
+			  (end - 1) >> VL_LEAF_SHIFT) {
+		leaf_trim(leaf);
+		cond_resched();
+	}
 }
 
 /*
@@ -67,10 +105,7 @@ void vl_leaves_drop(struct vl_inode *vi, pgoff_t start, pgoff_t end)
 		for (index = max(start, leaf->base);
 		     index < min(end, leaf->base + VL_LEAF_PAGES); index++)
 			vl_entry_drop(leaf, vl_slot(index));
-		if (leaf_is_empty(leaf)) {
-			xa_erase(&vi->leaves, i);
-			leaf_free(leaf);
-		}
+		leaf_trim(leaf);
 		cond_resched();
 	}
 }

@@ -85,6 +85,7 @@ int vl_leaf_init(void);
 void vl_leaf_exit(void);
 struct vl_leaf *vl_leaf_make(struct vl_inode *vi, pgoff_t index);
 void vl_leaves_drop(struct vl_inode *vi, pgoff_t start, pgoff_t end);
+void vl_leaves_trim(struct vl_inode *vi, pgoff_t start, pgoff_t end);
 void vl_leaves_evict(struct vl_inode *vi);
 size_t vl_leaf_bytes(void);
 

@@ -181,8 +181,8 @@ static int page_break(struct vl_leaf *leaf, pgoff_t index, unsigned long e, stru
 }
 
 /*
- * The frame at @index for reading, locked and referenced, or NULL without
- * memory. It is about to be mapped.
+ * The frame at @index for reading, locked and referenced. It is about to be
+ * mapped. Errors: ENOMEM, ENOSPC.
  */
 struct page *vl_page_read(struct vl_inode *vi, pgoff_t index)
 {
@@ -190,8 +190,8 @@ struct page *vl_page_read(struct vl_inode *vi, pgoff_t index)
 	struct page *page;
 
 	lockdep_assert_held(&vi->vfs.i_mapping->invalidate_lock);
-	if (!leaf)
-		return ERR_PTR(-ENOMEM);
+	if (IS_ERR(leaf))
+		return ERR_CAST(leaf);
 	vl_page_lock(leaf, index, &page);
 	set_bit(vl_slot(index), &leaf->mapped);
 	return page;
@@ -209,8 +209,8 @@ struct page *vl_page_write(struct vl_inode *vi, pgoff_t index, gfp_t gfp)
 	int err;
 
 	lockdep_assert_held(&vi->vfs.i_mapping->invalidate_lock);
-	if (!leaf)
-		return ERR_PTR(-ENOMEM);
+	if (IS_ERR(leaf))
+		return ERR_CAST(leaf);
 	/* Until the lock is ours the entry can become private, and nothing else. */
 	e = vl_leaf_entry(leaf, vl_slot(index));
 	if (!vl_is_private(e)) {

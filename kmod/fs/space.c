@@ -158,13 +158,22 @@ static int make_leaves(struct vl_inode *vi, pgoff_t start, pgoff_t end)
 	pgoff_t index;
 
 	for (index = start & ~VL_LEAF_MASK; index < end; index += VL_LEAF_PAGES) {
-		if (!vl_leaf_make(vi, index))
-			return -ENOMEM;
+		struct vl_leaf *leaf = vl_leaf_make(vi, index);
+
+		if (IS_ERR(leaf))
+			return PTR_ERR(leaf);
 		if (signal_pending(current))
 			return -EINTR;
 		cond_resched();
 	}
 	return 0;
+}
+
+static void trim_leaves(struct vl_inode *vi, pgoff_t start, pgoff_t end)
+{
+	mutex_lock(&vl_scan_mutex);
+	vl_leaves_trim(vi, start, end);
+	mutex_unlock(&vl_scan_mutex);
 }
 
 /* Allocates: space is counted and leaves are made, so that filling cannot fail. */
@@ -179,10 +188,12 @@ static int allocate(struct inode *inode, pgoff_t start, pgoff_t end)
 	err = vl_reserve_pages(vl_s(inode->i_sb), count_holes(vi, start, end));
 	if (!err) {
 		err = make_leaves(vi, start, end);
-		if (err)
+		if (err) {
 			vl_release_pages(vl_s(inode->i_sb), count_holes(vi, start, end));
-		else
+			trim_leaves(vi, start, end);
+		} else {
 			fill_holes(vi, start, end);
+		}
 	}
 	filemap_invalidate_unlock(inode->i_mapping);
 	return err;

@@ -85,6 +85,22 @@ void vl_release_pages(struct vl_sb *sbi, unsigned long n)
 	atomic_long_sub(n, &sbi->pages);
 }
 
+/* More than one for each page: for holes that are read, and leaves that two make at once. */
+#define SPARE_LEAVES	64
+
+/* So holes that are read take some memory, but not all of it. */
+int vl_reserve_leaf(struct vl_sb *sbi)
+{
+	unsigned long max = READ_ONCE(sbi->max_pages);
+
+	return reserve(&sbi->leaves, max ? max + SPARE_LEAVES : 0, 1);
+}
+
+void vl_release_leaf(struct vl_sb *sbi)
+{
+	atomic_long_dec(&sbi->leaves);
+}
+
 int vl_reserve_inode(struct vl_sb *sbi)
 {
 	return reserve(&sbi->inodes, READ_ONCE(sbi->max_inodes), 1);

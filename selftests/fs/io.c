@@ -7,11 +7,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/uio.h>
 #include "kselftest_harness.h"
 #include "mnt.h"
@@ -287,6 +289,69 @@ TEST_F(io, no_space_is_sigbus)
 	self->map[0] = 1;
 	EXPECT_EQ(1, self->map[0]);
 	close(other);
+}
+
+static uint64_t metadata(int fd)
+{
+	struct vellumfs_stats s;
+
+	return file_stats(fd, &s) ? UINT64_MAX : s.metadata_bytes;
+}
+
+/* What describes holes that are read is limited, too, and goes when they are punched. */
+TEST_F(io, holes_read_are_limited)
+{
+	const size_t size = 1UL << 30, step = 64 * PAGE;
+	volatile unsigned char *map;
+	size_t at;
+	int status;
+	pid_t child;
+
+	ASSERT_EQ(0, ftruncate(self->fd, size));
+	map = mmap(NULL, size, PROT_READ, MAP_SHARED, self->fd, 0);
+	ASSERT_NE(MAP_FAILED, map);
+	child = fork();
+	if (!child) {
+		signal(SIGBUS, SIG_DFL);
+		for (at = 0; at < size; at += step)
+			map[at];
+		_exit(0);
+	}
+	ASSERT_EQ(child, waitpid(child, &status, 0));
+	EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGBUS);
+	EXPECT_GE(SIZE_LIMIT, metadata(self->fd));
+	EXPECT_EQ(-1, pwrite(self->fd, "w", 1, size - 1));
+	EXPECT_EQ(ENOSPC, errno);
+	EXPECT_EQ(0, fallocate(self->fd, PUNCH, 0, size));
+	EXPECT_EQ(0, metadata(self->fd));
+	EXPECT_EQ(0, map[size - 1]);
+	munmap((void *)map, size);
+	ASSERT_EQ(0, ftruncate(self->fd, 8 * PAGE));
+}
+
+static void on_alarm(int sig)
+{
+}
+
+/* A signal ends a long allocation, of which nothing stays. */
+TEST(interrupted_allocation)
+{
+	struct itimerval soon = { .it_value.tv_usec = 50000 };
+	struct sigaction act = { .sa_handler = on_alarm };
+	char *path = mnt_make("size=0");
+	int fd;
+
+	ASSERT_NE(NULL, path);
+	fd = mnt_open(path, "f");
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, sigaction(SIGALRM, &act, NULL));
+	ASSERT_EQ(0, setitimer(ITIMER_REAL, &soon, NULL));
+	EXPECT_EQ(-1, fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, 1UL << 50));
+	EXPECT_EQ(EINTR, errno);
+	EXPECT_EQ(0, blocks(fd));
+	EXPECT_EQ(0, metadata(fd));
+	close(fd);
+	EXPECT_EQ(0, mnt_drop(path));
 }
 
 static void *ask_for_too_much(void *arg)
