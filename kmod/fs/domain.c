@@ -6,6 +6,7 @@
 #include <linux/ctype.h>
 #include <linux/idr.h>
 #include <linux/random.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include "fs.h"
 
@@ -52,13 +53,17 @@ static struct vl_domain *make(struct super_block *sb, kuid_t uid, const char *na
 static struct vl_domain *get_or_make(struct super_block *sb, kuid_t uid, const char *name)
 {
 	struct vl_domain *d;
+	unsigned int flags;
 
 	mutex_lock(&domains_lock);
+	/* Freeing an inode takes the lock: memory must not be reclaimed from file systems. */
+	flags = memalloc_nofs_save();
 	d = find(sb, uid, name);
 	if (d)
 		refcount_inc(&d->refs);
 	else
 		d = make(sb, uid, name);
+	memalloc_nofs_restore(flags);
 	mutex_unlock(&domains_lock);
 	return d;
 }
