@@ -8,6 +8,7 @@
  * is writable only if its frame is private and marked as written.
  */
 #include <linux/mm.h>
+#include <linux/sched/mm.h>
 #include "leaf.h"
 
 static vm_fault_t fault_error(int err)
@@ -94,10 +95,13 @@ void vl_allow_writes(struct vm_area_struct *vma, unsigned long addr, struct page
 static void map_writable(struct vm_fault *vmf, struct vl_leaf *leaf, struct page *page)
 {
 	unsigned long addr = vmf->address & PAGE_MASK;
+	/* Who frees an inode may wait for vl_scan_mutex, whose holder may wait for our frame. */
+	unsigned int flags = memalloc_nofs_save();
 
 	set_bit(vl_slot(vmf->pgoff), &leaf->mapped);
 	if (!vm_insert_page(vmf->vma, addr, page))
 		vl_allow_writes(vmf->vma, addr, page, 1);
+	memalloc_nofs_restore(flags);
 }
 
 /*
