@@ -29,8 +29,9 @@ static const struct part parts[] = {
 	{ vl_super_init,	vl_super_exit },
 	{ vl_scan_init,		vl_scan_exit },
 	{ vl_sysfs_init,	vl_sysfs_exit },
-	{ vl_dev_init,		vl_dev_exit },
 	{ register_fs,		unregister_fs },
+	/* Last: who opens it uses all of the rest. */
+	{ vl_dev_init,		vl_dev_exit },
 };
 
 static void stop(unsigned int n)
