@@ -109,7 +109,8 @@ static void enable_queue(struct virtio_device *dev, struct queue *q, u64 value)
 		return;
 	q->event_idx = dev->driver_features & FEATURE(VIRTIO_RING_F_EVENT_IDX);
 	q->packed = dev->driver_features & FEATURE(VIRTIO_F_RING_PACKED);
-	if (queue_enable(q))
+	/* What the rings look like is known once the features are agreed on. */
+	if (!(dev->status & VIRTIO_CONFIG_S_FEATURES_OK) || queue_enable(q))
 		virtio_fail(dev);
 }
 
@@ -151,14 +152,19 @@ static void write_features(struct virtio_device *dev, u32 value)
 	set_half(&dev->driver_features, dev->driver_feature_select, value);
 }
 
+/* Bits stay until the reset: rings are in use that depend on the features agreed on. */
 static void write_status(struct virtio_device *dev, u8 value)
 {
+	value |= dev->status;
 	/* FEATURES_OK does not stick when the driver wants what was not offered, or legacy. */
-	if ((value & VIRTIO_CONFIG_S_FEATURES_OK) &&
-	    ((dev->driver_features & ~virtio_features(dev)) ||
-	     !(dev->driver_features & FEATURE(VIRTIO_F_VERSION_1))))
+	if ((dev->driver_features & ~virtio_features(dev)) ||
+	    !(dev->driver_features & FEATURE(VIRTIO_F_VERSION_1)))
 		value &= (u8)~VIRTIO_CONFIG_S_FEATURES_OK;
-	dev->status = value | (dev->broken ? VIRTIO_CONFIG_S_NEEDS_RESET : 0);
+	if (!(value & VIRTIO_CONFIG_S_FEATURES_OK))
+		value &= (u8)~VIRTIO_CONFIG_S_DRIVER_OK;
+	if (!dev->broken)
+		value &= (u8)~VIRTIO_CONFIG_S_NEEDS_RESET;
+	dev->status = value;
 	if (virtio_ready(dev))
 		virtio_driver_ready(dev);
 }

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Guards what virtio devices share against the driver in the guest: nothing works before the
+ * features are agreed on, and they stay as agreed until the reset.
+ */
+#include <linux/virtio_config.h>
+#include <linux/virtio_pci.h>
+#include <string.h>
+
+#include "kselftest_harness.h"
+#include "vellum_types_undef.h"
+#include "virtio/rng.h"
+#include "virtio/transport.h"
+
+#define RAM_SIZE	(4 * MIB)
+#define DESC		0x10000ULL
+#define AVAIL		0x20000ULL
+#define USED		0x30000ULL
+#define SIZE		8
+
+#define FIELD(name)	offsetof(struct virtio_pci_common_cfg, name)
+#define VERSION_1	FEATURE(VIRTIO_F_VERSION_1)
+#define PACKED		FEATURE(VIRTIO_F_RING_PACKED)
+#define FOUND		(VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER)
+
+FIXTURE(virtio)
+{
+	struct kvm kvm;		/* no VM: its ioctls fail */
+	struct guest_ram ram;
+	struct power power;
+	struct pci_bus bus;
+	struct virtio_rng rng;
+	struct virtio_device *dev;
+};
+
+FIXTURE_SETUP(virtio)
+{
+	struct error err;
+
+	memset(self, 0, sizeof(*self));
+	self->kvm.vm_fd = -1;
+	self->kvm.dev_fd = -1;
+	ASSERT_EQ(0, ram_create(&self->ram, RAM_SIZE, NULL, &err));
+	pci_bus_init(&self->bus, &self->power);
+	ASSERT_EQ(0, rng_init(&self->rng, &self->kvm, &self->ram, &err));
+	self->dev = &self->rng.dev;
+	ASSERT_EQ(0, virtio_plug(self->dev, &self->bus, &err));
+}
+
+FIXTURE_TEARDOWN(virtio)
+{
+	virtio_destroy(self->dev);
+	ram_destroy(&self->ram);
+}
+
+static void set_features(struct virtio_device *dev, u64 features)
+{
+	common_write(dev, FIELD(guest_feature_select), 4, 0);
+	common_write(dev, FIELD(guest_feature), 4, (u32)features);
+	common_write(dev, FIELD(guest_feature_select), 4, 1);
+	common_write(dev, FIELD(guest_feature), 4, features >> 32);
+}
+
+/* Return: what the status became. */
+static u64 set_status(struct virtio_device *dev, u8 status)
+{
+	common_write(dev, FIELD(device_status), 1, status);
+	return common_read(dev, FIELD(device_status), 1);
+}
+
+static void set_queue(struct virtio_device *dev, u32 index, u16 size, u64 desc, u64 avail, u64 used)
+{
+	common_write(dev, FIELD(queue_select), 2, index);
+	common_write(dev, FIELD(queue_size), 2, size);
+	common_write(dev, FIELD(queue_desc_lo), 8, desc);
+	common_write(dev, FIELD(queue_avail_lo), 8, avail);
+	common_write(dev, FIELD(queue_used_lo), 8, used);
+	common_write(dev, FIELD(queue_enable), 2, 1);
+}
+
+/* What a driver does; queues have no place of their own, for none is used beside another. */
+static void make_ready(struct virtio_device *dev, u64 features)
+{
+	u32 i;
+
+	set_status(dev, FOUND);
+	set_features(dev, features);
+	set_status(dev, FOUND | VIRTIO_CONFIG_S_FEATURES_OK);
+	for (i = 0; i < dev->queue_count; i++)
+		set_queue(dev, i, SIZE, DESC, AVAIL, USED);
+	set_status(dev, FOUND | VIRTIO_CONFIG_S_FEATURES_OK | VIRTIO_CONFIG_S_DRIVER_OK);
+}
+
+TEST_F(virtio, becomes_ready)
+{
+	make_ready(self->dev, VERSION_1);
+	EXPECT_TRUE(virtio_ready(self->dev));
+	EXPECT_TRUE(self->dev->queues[0].enabled);
+	EXPECT_EQ(0, set_status(self->dev, 0));
+	EXPECT_FALSE(virtio_ready(self->dev));
+	EXPECT_FALSE(self->dev->queues[0].enabled);
+	make_ready(self->dev, VERSION_1);
+	EXPECT_TRUE(virtio_ready(self->dev));
+}
+
+/* Of packed rings less is checked: the launcher must not take such ones for split rings. */
+TEST_F(virtio, has_no_queue_before_its_features)
+{
+	set_status(self->dev, FOUND);
+	set_features(self->dev, VERSION_1 | PACKED);
+	set_queue(self->dev, 0, QUEUE_SIZE_MAX, DESC, RAM_SIZE - 4, RAM_SIZE - 4);
+	EXPECT_FALSE(self->dev->queues[0].enabled);
+	set_status(self->dev, FOUND | VIRTIO_CONFIG_S_DRIVER_OK);
+	EXPECT_FALSE(virtio_ready(self->dev));
+}
+
+TEST_F(virtio, is_not_ready_without_its_features)
+{
+	static const u64 bad[] = { 0, PACKED | VERSION_1, FEATURE(VIRTIO_RING_F_EVENT_IDX) };
+	u8 want = FOUND | VIRTIO_CONFIG_S_FEATURES_OK;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
+		set_status(self->dev, 0);
+		set_features(self->dev, bad[i]);
+		EXPECT_EQ(FOUND, set_status(self->dev, want));
+		EXPECT_EQ(FOUND, set_status(self->dev, want | VIRTIO_CONFIG_S_DRIVER_OK));
+		EXPECT_FALSE(virtio_ready(self->dev));
+	}
+	/* All at once will do when the features are good. */
+	set_features(self->dev, VERSION_1);
+	EXPECT_EQ(want | VIRTIO_CONFIG_S_DRIVER_OK,
+		  set_status(self->dev, want | VIRTIO_CONFIG_S_DRIVER_OK));
+}
+
+TEST_F(virtio, keeps_what_was_agreed_on)
+{
+	u8 agreed = FOUND | VIRTIO_CONFIG_S_FEATURES_OK;
+
+	make_ready(self->dev, VERSION_1);
+	EXPECT_EQ(agreed | VIRTIO_CONFIG_S_DRIVER_OK, set_status(self->dev, FOUND));
+	set_features(self->dev, VERSION_1 | PACKED);
+	EXPECT_EQ(VERSION_1, self->dev->driver_features);
+	/* Only the device can need a reset. */
+	EXPECT_EQ(agreed | VIRTIO_CONFIG_S_DRIVER_OK,
+		  set_status(self->dev, agreed | VIRTIO_CONFIG_S_NEEDS_RESET));
+}
+
+TEST_HARNESS_MAIN
