@@ -1,14 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Guards what virtio devices share against the driver in the guest: nothing works before the
- * features are agreed on, and they stay as agreed until the reset.
+ * features are agreed on, and they stay as agreed until the reset; no driver keeps a device from
+ * ending.
  */
 #include <linux/virtio_config.h>
 #include <linux/virtio_pci.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "kselftest_harness.h"
 #include "vellum_types_undef.h"
+#include "virtio/blk_request.h"
 #include "virtio/rng.h"
 #include "virtio/transport.h"
 
@@ -17,6 +23,9 @@
 #define AVAIL		0x20000ULL
 #define USED		0x30000ULL
 #define SIZE		8
+
+#define DATA		0x50000ULL
+#define ENOUGH		10	/* requests until the machine ends */
 
 #define FIELD(name)	offsetof(struct virtio_pci_common_cfg, name)
 #define VERSION_1	FEATURE(VIRTIO_F_VERSION_1)
@@ -88,7 +97,17 @@ static void make_ready(struct virtio_device *dev, u64 features)
 	set_status(dev, FOUND | VIRTIO_CONFIG_S_FEATURES_OK);
 	for (i = 0; i < dev->queue_count; i++)
 		set_queue(dev, i, SIZE, DESC, AVAIL, USED);
-	set_status(dev, FOUND | VIRTIO_CONFIG_S_FEATURES_OK | VIRTIO_CONFIG_S_DRIVER_OK);
+	/* Not looked at: the device may be busy from now on. */
+	common_write(dev, FIELD(device_status), 1,
+		     FOUND | VIRTIO_CONFIG_S_FEATURES_OK | VIRTIO_CONFIG_S_DRIVER_OK);
+}
+
+/* The only buffer of a queue, over and over. */
+static void offer(struct queue *q, u32 len, u16 flags)
+{
+	q->desc[0] = (struct vring_desc){ DATA, len, flags, 0 };
+	q->avail->ring[q->avail->idx % SIZE] = 0;
+	q->avail->idx++;
 }
 
 TEST_F(virtio, becomes_ready)
@@ -144,6 +163,97 @@ TEST_F(virtio, keeps_what_was_agreed_on)
 	/* Only the device can need a reset. */
 	EXPECT_EQ(agreed | VIRTIO_CONFIG_S_DRIVER_OK,
 		  set_status(self->dev, agreed | VIRTIO_CONFIG_S_NEEDS_RESET));
+}
+
+/* A request that comes with the next one, as from a vCPU or a disk that writes to the ring. */
+static int handle_endless(struct virtio_device *dev, struct chain *chain, u32 *written)
+{
+	(void)chain;
+	offer(&dev->queues[0], 1, VRING_DESC_F_WRITE);
+	if (dev->queues[0].next_avail == ENOUGH)
+		virtio_end(dev);
+	return dev->queues[0].next_avail > 2 * ENOUGH ? -1 : 0;
+}
+
+TEST_F(virtio, ends_in_the_middle_of_a_queue)
+{
+	struct queue *q = &self->dev->queues[0];
+
+	make_ready(self->dev, VERSION_1);
+	offer(q, 1, VRING_DESC_F_WRITE);
+	EXPECT_EQ(0, virtio_drain(self->dev, q, handle_endless));
+	EXPECT_EQ(ENOUGH, q->used->idx);
+	EXPECT_EQ(0, virtio_drain(self->dev, q, handle_endless));
+	EXPECT_EQ(ENOUGH, q->used->idx);
+}
+
+TEST_F(virtio, ends_in_the_middle_of_a_request)
+{
+	static const struct virtio_blk_outhdr read_first = { .type = VIRTIO_BLK_T_IN };
+	struct virtio_blk *blk = calloc(1, sizeof(*blk));
+	u8 sector[BLK_SECTOR];
+	struct iovec iov = { sector, sizeof(sector) };
+	struct iov_cursor out = { NULL, 0 }, in = { &iov, 1 };
+
+	ASSERT_NE(NULL, blk);
+	blk->size = MIB;
+	blk->fd = memfd_create("disk", MFD_CLOEXEC);
+	ASSERT_EQ(0, ftruncate(blk->fd, MIB));
+	EXPECT_EQ(VIRTIO_BLK_S_OK, blk_execute(blk, &read_first, &out, &in));
+	iov = (struct iovec){ sector, sizeof(sector) };
+	in = (struct iov_cursor){ &iov, 1 };
+	virtio_end(&blk->dev);
+	EXPECT_EQ(VIRTIO_BLK_S_IOERR, blk_execute(blk, &read_first, &out, &in));
+	close(blk->fd);
+	free(blk);
+}
+
+/* A device whose requests take until somebody writes to a pipe. */
+struct slow {
+	struct virtio_device dev;
+	int pipe[2];
+};
+
+static int wait_for_byte(struct virtio_device *dev)
+{
+	struct slow *slow = container_of(dev, struct slow, dev);
+	char byte;
+
+	return read(slow->pipe[0], &byte, 1) == 1 ? 0 : -1;
+}
+
+static bool join_within(struct virtio_device *dev, u32 msec)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += msec / 1000;
+	until.tv_nsec += msec % 1000 * 1000000;
+	until.tv_sec += until.tv_nsec / 1000000000;
+	until.tv_nsec %= 1000000000;
+	return virtio_join(dev, &until);
+}
+
+TEST_F(virtio, is_not_waited_for_without_end)
+{
+	static const struct virtio_ops slow_ops = {
+		.name = "slow", .queues = 1, .serve = wait_for_byte,
+	};
+	struct slow *slow = calloc(1, sizeof(*slow));
+	struct error err;
+
+	ASSERT_NE(NULL, slow);
+	ASSERT_EQ(0, pipe(slow->pipe));
+	ASSERT_EQ(0, virtio_init(&slow->dev, &slow_ops, &self->kvm, &self->ram, &err));
+	ASSERT_EQ(0, virtio_start(&slow->dev, &err));
+	make_ready(&slow->dev, VERSION_1);
+	usleep(100000);
+	virtio_end(&slow->dev);
+	EXPECT_FALSE(join_within(&slow->dev, 100));
+	ASSERT_EQ(1, write(slow->pipe[1], "", 1));
+	EXPECT_TRUE(join_within(&slow->dev, 10000));
+	virtio_destroy(&slow->dev);
+	free(slow);
 }
 
 TEST_HARNESS_MAIN

@@ -11,14 +11,13 @@
 #include "vellum/terminal.h"
 
 /*
- * A thread is stuck writing to a stopped terminal. Leave the cleaning up to the kernel, and do not
- * get stuck on the same terminal with the last words: they go out only if there is room for them.
+ * A thread is stuck at a stopped terminal or a slow disk. Leave the cleaning up to the kernel, and
+ * do not get stuck on the terminal with the last words: they go out only if there is room for them.
  */
 static void leave(int status, const struct error *err)
 {
 	struct pollfd room = { .fd = STDERR_FILENO, .events = POLLOUT };
 
-	terminal_restore();
 	if (status < 0)
 		status = err->status;
 	if (*err->text && poll(&room, 1, 0) > 0)
@@ -43,12 +42,13 @@ static int run(struct machine *m, const struct run_options *options, int signal_
 		r = machine_start(m, err);
 	if (!r)
 		loop_run(m, signal_fd);
+	/* Stopping may take its time, the user's keys work again meanwhile. */
+	terminal_restore();
 	stopped = machine_stop(m);
 	if (!r)
 		r = outcome(m, err);
 	if (!stopped)
 		leave(r, err);
-	terminal_restore();
 	machine_destroy(m);
 	return r;
 }

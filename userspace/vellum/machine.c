@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "boot/acpi.h"
@@ -23,6 +24,9 @@
 
 #define CMDLINE_SERIAL	"console=ttyS0"
 #define CMDLINE_VIRTIO	"console=hvc0"
+
+/* For all threads together; a slow disk may need some for what it is at. */
+#define STOP_SECONDS	10
 
 static int load_linux(struct machine *m, struct error *err)
 {
@@ -153,45 +157,80 @@ int machine_create(struct machine *m, const struct run_options *options, struct 
 	return create_cpus_and_tables(m, err);
 }
 
+/* The virtio devices in the order of their slots, then NULL. */
+static struct virtio_device *device_at(struct machine *m, u32 i)
+{
+	struct virtio_device *first[] = { &m->rng.dev, &m->console.dev };
+
+	if (i < ARRAY_SIZE(first))
+		return first[i];
+	i -= ARRAY_SIZE(first);
+	if (i < m->options->disk_count)
+		return &m->disks[i].dev;
+	i -= m->options->disk_count;
+	return i < m->options->net_count ? &m->nets[i].dev : NULL;
+}
+
 int machine_start(struct machine *m, struct error *err)
 {
+	struct virtio_device *dev;
 	u32 i;
 
-	if (output_start(&m->output, &m->stop, err) || virtio_start(&m->rng.dev, err) ||
-	    virtio_start(&m->console.dev, err))
+	if (output_start(&m->output, &m->stop, err))
 		return -1;
-	for (i = 0; i < m->options->disk_count; i++)
-		if (virtio_start(&m->disks[i].dev, err))
+	for (i = 0; (dev = device_at(m, i)); i++)
+		if (virtio_start(dev, err))
 			return -1;
-	if (nets_start(m, err))
-		return -1;
 	for (i = 0; i < m->options->cpus; i++)
 		if (vcpu_start(&m->vcpus[i], err))
 			return -1;
 	return 0;
 }
 
+/* All at once: one that goes on may keep another from ending. */
+static void end_threads(struct machine *m)
+{
+	struct virtio_device *dev;
+	u32 i;
+
+	for (i = 0; (dev = device_at(m, i)); i++)
+		virtio_end(dev);
+	for (i = 0; m->vcpus && i < m->options->cpus; i++)
+		vcpu_end(&m->vcpus[i]);
+}
+
+static bool join_threads(struct machine *m)
+{
+	struct virtio_device *dev;
+	struct timespec until;
+	u32 i;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += STOP_SECONDS;
+	for (i = 0; m->vcpus && i < m->options->cpus; i++)
+		if (!vcpu_join(&m->vcpus[i], &until))
+			return false;
+	for (i = 0; (dev = device_at(m, i)); i++)
+		if (!virtio_join(dev, &until))
+			return false;
+	return true;
+}
+
 /**
  * machine_stop() - stop all threads; harmless before machine_start()
  * @m: the machine
  *
- * Return: false when a thread is stuck writing to a stopped terminal; the machine must not be
- * destroyed then, the process is to exit.
+ * Return: false when a thread is stuck at a stopped terminal or a slow disk; the machine must not
+ * be destroyed then, the process is to exit.
  */
 bool machine_stop(struct machine *m)
 {
-	u32 i;
+	bool ended;
 
 	output_close(&m->output);
-	if (m->vcpus)
-		for (i = 0; i < m->options->cpus; i++)
-			vcpu_stop(&m->vcpus[i]);
-	nets_stop(m);
-	for (i = 0; i < m->options->disk_count; i++)
-		virtio_stop(&m->disks[i].dev);
-	virtio_stop(&m->console.dev);
-	virtio_stop(&m->rng.dev);
-	return output_finish(&m->output);
+	end_threads(m);
+	ended = join_threads(m);
+	return output_finish(&m->output) && ended;
 }
 
 void machine_destroy(struct machine *m)

@@ -65,24 +65,6 @@ int nets_wire(struct machine *m, struct error *err)
 	return 0;
 }
 
-int nets_start(struct machine *m, struct error *err)
-{
-	u32 i;
-
-	for (i = 0; i < m->options->net_count; i++)
-		if (virtio_start(&m->nets[i].dev, err))
-			return -1;
-	return 0;
-}
-
-void nets_stop(struct machine *m)
-{
-	u32 i;
-
-	for (i = 0; i < m->options->net_count; i++)
-		virtio_stop(&m->nets[i].dev);
-}
-
 void nets_destroy(struct machine *m)
 {
 	u32 i;

@@ -10,8 +10,6 @@ int vhost_choose(struct vhost *v, const struct run_vhost *how, const char *path,
 
 int nets_open(struct machine *m, struct error *err);
 int nets_wire(struct machine *m, struct error *err);
-int nets_start(struct machine *m, struct error *err);
-void nets_stop(struct machine *m);
 void nets_destroy(struct machine *m);
 
 #endif

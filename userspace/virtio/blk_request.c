@@ -18,7 +18,10 @@ static bool in_bounds(const struct virtio_blk *blk, u64 sector, u64 len)
 	return !(len % BLK_SECTOR) && sector <= sectors && len / BLK_SECTOR <= sectors - sector;
 }
 
-/* Move all of @c; short transfers go on where they stopped. */
+/*
+ * Move all of @c; short transfers go on where they stopped, but not while the machine ends: a
+ * request may be as large as the disk.
+ */
 static u8 transfer(struct virtio_blk *blk, u64 sector, struct iov_cursor *c, transfer_fn fn)
 {
 	u64 left = iov_size(c);
@@ -28,6 +31,8 @@ static u8 transfer(struct virtio_blk *blk, u64 sector, struct iov_cursor *c, tra
 	if (!in_bounds(blk, sector, left))
 		return VIRTIO_BLK_S_IOERR;
 	while (left) {
+		if (virtio_is_ending(&blk->dev))
+			return VIRTIO_BLK_S_IOERR;
 		n = fn(blk->fd, c->iov, (int)c->count, (off_t)offset);
 		if (n < 0 && errno == EINTR)
 			continue;

@@ -200,6 +200,12 @@ void virtio_kick(struct virtio_device *dev)
 	eventfd_write(dev->kick_fd, 1);
 }
 
+/* The machine ends: no more requests are handled. */
+bool virtio_is_ending(const struct virtio_device *dev)
+{
+	return __atomic_load_n(&dev->quit, __ATOMIC_ACQUIRE);
+}
+
 /**
  * virtio_drain() - handle all requests of a queue
  * @dev: the device, with its io_lock held
@@ -216,12 +222,12 @@ int virtio_drain(struct virtio_device *dev, struct queue *q,
 {
 	struct chain chain;
 	u32 written;
-	int r;
+	int r = 0;
 
 	if (!q->enabled)
 		return 0;
 	do {
-		while ((r = queue_pop(q, &chain)) > 0) {
+		while (!virtio_is_ending(dev) && (r = queue_pop(q, &chain)) > 0) {
 			written = 0;
 			if (handle(dev, &chain, &written))
 				return -1;
@@ -230,7 +236,7 @@ int virtio_drain(struct virtio_device *dev, struct queue *q,
 		}
 		if (r < 0)
 			return -1;
-	} while (!__atomic_load_n(&dev->quit, __ATOMIC_RELAXED) && queue_rearm(q));
+	} while (!virtio_is_ending(dev) && queue_rearm(q));
 	return 0;
 }
 
@@ -254,7 +260,7 @@ static void *serve_thread(void *arg)
 
 	for (;;) {
 		wait_for_work(dev, listen);
-		if (__atomic_load_n(&dev->quit, __ATOMIC_ACQUIRE))
+		if (virtio_is_ending(dev))
 			break;
 		pthread_mutex_lock(&dev->io_lock);
 		if (virtio_ready(dev) && dev->ops->serve(dev))
@@ -277,17 +283,32 @@ int virtio_start(struct virtio_device *dev, struct error *err)
 	return 0;
 }
 
-void virtio_stop(struct virtio_device *dev)
+/* Ask the device's thread to end; others may hold its locks or wait for them. */
+void virtio_end(struct virtio_device *dev)
+{
+	__atomic_store_n(&dev->quit, 1, __ATOMIC_RELEASE);
+	if (dev->started)
+		virtio_kick(dev);
+}
+
+/**
+ * virtio_join() - wait for the device's thread and take the queues back
+ * @dev: the device, after virtio_end(); no vCPU runs any more
+ * @until: CLOCK_MONOTONIC, how long to wait at most
+ *
+ * Return: false when the thread still runs: a request of its does not come back.
+ */
+bool virtio_join(struct virtio_device *dev, const struct timespec *until)
 {
 	if (!dev->started)
-		return;
-	__atomic_store_n(&dev->quit, 1, __ATOMIC_RELEASE);
-	virtio_kick(dev);
-	pthread_join(dev->thread, NULL);
+		return true;
+	if (pthread_clockjoin_np(dev->thread, NULL, CLOCK_MONOTONIC, until))
+		return false;
 	dev->started = false;
 	pthread_mutex_lock(&dev->io_lock);
 	stop_running(dev);
 	pthread_mutex_unlock(&dev->io_lock);
+	return true;
 }
 
 void virtio_destroy(struct virtio_device *dev)

@@ -29,7 +29,7 @@ struct virtio_device;
  * @vectors_changed: an MSI-X entry, mask or a queue's vector changed; irq_lock is held. Optional
  *
  * @serve runs on the device's thread with its io_lock held, while the driver is ready; the others
- * run with it held, too.
+ * run with it held, too. A guest can make work without end: @serve looks at virtio_is_ending().
  */
 struct virtio_ops {
 	const char *name;
@@ -124,11 +124,13 @@ int virtio_init(struct virtio_device *dev, const struct virtio_ops *ops, const s
 		const struct guest_ram *ram, struct error *err);
 int virtio_plug(struct virtio_device *dev, struct pci_bus *bus, struct error *err);
 int virtio_start(struct virtio_device *dev, struct error *err);
-void virtio_stop(struct virtio_device *dev);
+void virtio_end(struct virtio_device *dev);
+bool virtio_join(struct virtio_device *dev, const struct timespec *until);
 void virtio_destroy(struct virtio_device *dev);
 
 /* For devices. */
 bool virtio_ready(const struct virtio_device *dev);
+bool virtio_is_ending(const struct virtio_device *dev);
 void virtio_kick(struct virtio_device *dev);
 void virtio_fail(struct virtio_device *dev);
 void virtio_config_changed(struct virtio_device *dev);

@@ -213,14 +213,30 @@ int vcpu_start(struct vcpu *vcpu, struct error *err)
 	return 0;
 }
 
-/* immediate_exit closes the window between the look at @quit and the entry into KVM_RUN. */
-void vcpu_stop(struct vcpu *vcpu)
+/*
+ * Ask the thread to end. immediate_exit closes the window between the look at @quit and the entry
+ * into KVM_RUN.
+ */
+void vcpu_end(struct vcpu *vcpu)
 {
 	if (!vcpu->started)
 		return;
 	__atomic_store_n(&vcpu->quit, 1, __ATOMIC_RELEASE);
 	__atomic_store_n(&vcpu->run->immediate_exit, 1, __ATOMIC_RELEASE);
 	pthread_kill(vcpu->thread, KICK_SIGNAL);
-	pthread_join(vcpu->thread, NULL);
+}
+
+/**
+ * vcpu_join() - wait for a vCPU's thread
+ * @vcpu: the vCPU, after vcpu_end()
+ * @until: CLOCK_MONOTONIC, how long to wait at most
+ *
+ * Return: false when it still runs: it waits for a device.
+ */
+bool vcpu_join(struct vcpu *vcpu, const struct timespec *until)
+{
+	if (vcpu->started && pthread_clockjoin_np(vcpu->thread, NULL, CLOCK_MONOTONIC, until))
+		return false;
 	vcpu->started = false;
+	return true;
 }

@@ -50,7 +50,8 @@ struct vcpu {
 int vcpu_create(struct vcpu *vcpu, const struct kvm *kvm, u32 index, struct error *err);
 int vcpu_setup(struct vcpu *vcpu, struct kvm_cpuid2 *cpuid, u32 cpus, struct error *err);
 int vcpu_start(struct vcpu *vcpu, struct error *err);
-void vcpu_stop(struct vcpu *vcpu);
+void vcpu_end(struct vcpu *vcpu);
+bool vcpu_join(struct vcpu *vcpu, const struct timespec *until);
 void vcpu_destroy(struct vcpu *vcpu);
 
 #endif
