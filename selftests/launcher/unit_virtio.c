@@ -2,7 +2,7 @@
 /*
  * Guards what virtio devices share against the driver in the guest: nothing works before the
  * features are agreed on, and they stay as agreed until the reset; no driver keeps a device from
- * ending.
+ * ending, nor the console's input from going on.
  */
 #include <linux/virtio_config.h>
 #include <linux/virtio_pci.h>
@@ -15,6 +15,7 @@
 #include "kselftest_harness.h"
 #include "vellum_types_undef.h"
 #include "virtio/blk_request.h"
+#include "virtio/console.h"
 #include "virtio/rng.h"
 #include "virtio/transport.h"
 
@@ -254,6 +255,37 @@ TEST_F(virtio, is_not_waited_for_without_end)
 	EXPECT_TRUE(join_within(&slow->dev, 10000));
 	virtio_destroy(&slow->dev);
 	free(slow);
+}
+
+TEST_F(virtio, breaks_a_console_without_room)
+{
+	static const struct { u32 len; u16 flags; } bad[] = {
+		{ 0, VRING_DESC_F_WRITE }, { 0, 0 }, { 16, 0 },
+	};
+	struct virtio_console console = { 0 };
+	struct queue *q = &console.dev.queues[0];
+	struct error err;
+	size_t i;
+
+	ASSERT_EQ(0, console_init(&console, NULL, NULL, &self->kvm, &self->ram, &err));
+	ASSERT_EQ(0, virtio_plug(&console.dev, &self->bus, &err));
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
+		make_ready(&console.dev, VERSION_1);
+		offer(q, 1, VRING_DESC_F_WRITE);
+		EXPECT_TRUE(console_receive(&console, (const u8 *)"a", 1));
+		EXPECT_TRUE(virtio_ready(&console.dev));
+		offer(q, bad[i].len, bad[i].flags);
+		EXPECT_TRUE(console_receive(&console, (const u8 *)"b", 1));
+		EXPECT_FALSE(virtio_ready(&console.dev)) {
+			TH_LOG("case %zu", i);
+		}
+		EXPECT_EQ(1, q->used->idx);
+		EXPECT_EQ(0, console_room(&console));
+		set_status(&console.dev, 0);
+		memset(ram_ptr(&self->ram, AVAIL, 8), 0, 8);
+		memset(ram_ptr(&self->ram, USED, 8), 0, 8);
+	}
+	virtio_destroy(&console.dev);
 }
 
 TEST_HARNESS_MAIN

@@ -86,6 +86,11 @@ static void deliver(struct virtio_console *console, const u8 *data, u32 len)
 	while (len && (r = queue_pop(q, &chain)) > 0) {
 		in = (struct iov_cursor){ chain.in, chain.ins };
 		n = min_u64(len, iov_size(&in));
+		/* A driver that offers nothing over and over would keep the main loop here. */
+		if (!n) {
+			r = -1;
+			break;
+		}
 		iov_put(&in, data, n);
 		queue_push(q, &chain, (u32)n);
 		data += n;
