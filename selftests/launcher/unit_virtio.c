@@ -2,10 +2,12 @@
 /*
  * Guards what virtio devices share against the driver in the guest: nothing works before the
  * features are agreed on, and they stay as agreed until the reset; no driver keeps a device from
- * ending, nor the console's input from going on.
+ * ending, nor the console's input from going on; devices that share an interrupt both get it.
  */
+#include <linux/kvm.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_pci.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -14,6 +16,7 @@
 
 #include "kselftest_harness.h"
 #include "vellum_types_undef.h"
+#include "devices/ports.h"
 #include "virtio/blk_request.h"
 #include "virtio/console.h"
 #include "virtio/rng.h"
@@ -28,14 +31,34 @@
 #define DATA		0x50000ULL
 #define ENOUGH		10	/* requests until the machine ends */
 
+/* Of the interrupt status in BAR 0. */
+#define ISR_OFFSET	0x1000
+
 #define FIELD(name)	offsetof(struct virtio_pci_common_cfg, name)
 #define VERSION_1	FEATURE(VIRTIO_F_VERSION_1)
 #define PACKED		FEATURE(VIRTIO_F_RING_PACKED)
 #define FOUND		(VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER)
 
+/* In place of the C library's: a hypervisor of nothing but interrupt pins. */
+static u32 levels[GSI_PCI_FIRST + GSI_PCI_COUNT];
+
+int ioctl(int fd, unsigned long request, ...)
+{
+	const struct kvm_irq_level *irq;
+	va_list ap;
+
+	va_start(ap, request);
+	irq = va_arg(ap, const struct kvm_irq_level *);
+	va_end(ap);
+	if (request != KVM_IRQ_LINE)
+		return -1;
+	levels[irq->irq] = irq->level;
+	return 0;
+}
+
 FIXTURE(virtio)
 {
-	struct kvm kvm;		/* no VM: its ioctls fail */
+	struct kvm kvm;
 	struct guest_ram ram;
 	struct power power;
 	struct pci_bus bus;
@@ -286,6 +309,41 @@ TEST_F(virtio, breaks_a_console_without_room)
 		memset(ram_ptr(&self->ram, USED, 8), 0, 8);
 	}
 	virtio_destroy(&console.dev);
+}
+
+static u64 read_isr(struct virtio_device *dev)
+{
+	return dev->pci.ops->bar_read(&dev->pci, ISR_OFFSET, 1);
+}
+
+TEST_F(virtio, shares_interrupts)
+{
+	u32 *level = &levels[self->dev->intx.gsi];
+	struct virtio_rng other = { 0 };
+	struct pci_device between = { 0 };
+	struct error err;
+	u32 i;
+
+	for (i = 1; i < GSI_PCI_COUNT; i++)
+		pci_bus_add(&self->bus, &between);
+	ASSERT_EQ(0, rng_init(&other, &self->kvm, &self->ram, &err));
+	ASSERT_EQ(0, virtio_plug(&other.dev, &self->bus, &err));
+	ASSERT_EQ(self->dev->intx.gsi, other.dev.intx.gsi);
+	virtio_interrupt(self->dev, &self->dev->queues[0]);
+	virtio_interrupt(&other.dev, &other.dev.queues[0]);
+	virtio_interrupt(&other.dev, &other.dev.queues[0]);
+	EXPECT_EQ(1, *level);
+	EXPECT_EQ(1, read_isr(&other.dev));
+	EXPECT_EQ(0, read_isr(&other.dev));
+	EXPECT_EQ(1, *level);
+	EXPECT_EQ(1, read_isr(self->dev));
+	EXPECT_EQ(0, *level);
+	/* A reset lets go of the line, too. */
+	virtio_interrupt(&other.dev, &other.dev.queues[0]);
+	EXPECT_EQ(1, *level);
+	set_status(&other.dev, 0);
+	EXPECT_EQ(0, *level);
+	virtio_destroy(&other.dev);
 }
 
 TEST_HARNESS_MAIN

@@ -108,9 +108,12 @@ void pci_bus_init(struct pci_bus *bus, struct power *power)
 		.device = HOST_BRIDGE_DEVICE,
 		.class_code = HOST_BRIDGE_CLASS,
 	};
+	u32 i;
 
 	memset(bus, 0, sizeof(*bus));
 	pthread_mutex_init(&bus->lock, NULL);
+	for (i = 0; i < GSI_PCI_COUNT; i++)
+		pthread_mutex_init(&bus->pins[i].lock, NULL);
 	bus->power = power;
 	bus->next_bar = LAYOUT_PCI32;
 	pci_device_init(&bus->host_bridge, &no_ops, &identity);

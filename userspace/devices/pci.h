@@ -4,7 +4,9 @@
 #define VELLUM_DEVICES_PCI_H
 
 #include "devices/bus.h"
+#include "devices/ports.h"
 #include "devices/power.h"
+#include "vm/irq.h"
 
 #include <pthread.h>
 
@@ -51,6 +53,7 @@ struct pci_device {
  * @power: owner of the reset register at PORT_RESET
  * @address: value of the configuration address port
  * @next_bar: where the next BAR is placed
+ * @pins: interrupt inputs, of which each slot is wired to one
  * @slots: functions, in slot order
  * @used: slots in use
  * @host_bridge: the function in slot 0
@@ -60,6 +63,7 @@ struct pci_bus {
 	struct power *power;
 	u32 address;
 	u64 next_bar;
+	struct irq_pin pins[GSI_PCI_COUNT];
 	struct pci_device *slots[PCI_SLOTS];
 	u32 used;
 	struct pci_device host_bridge;

@@ -74,6 +74,7 @@ int virtio_plug(struct virtio_device *dev, struct pci_bus *bus, struct error *er
 		return error_set(err, STATUS_USAGE, "--disk, --net: too many devices (use fewer)");
 	dev->intx = (struct irq_line){
 		.kvm = dev->kvm,
+		.pin = &bus->pins[(u32)slot % GSI_PCI_COUNT],
 		.gsi = GSI_PCI_FIRST + (u32)slot % GSI_PCI_COUNT,
 	};
 	return 0;

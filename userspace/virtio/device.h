@@ -62,7 +62,7 @@ struct virtio_ops {
  * @broken: the driver broke the rules; nothing is served until it resets the device
  * @running: ops->start was called, and ops->stop not yet
  *
- * @irq_lock: protects @msix, @intx, @isr and vectors; innermost
+ * @irq_lock: protects @msix, @intx, @isr and vectors; innermost but for those of vm/
  * @isr: interrupt status register
  * @config_vector: MSI-X vector for configuration changes
  *

@@ -5,9 +5,22 @@
 
 #include "vm/kvm.h"
 
+#include <pthread.h>
+
+/**
+ * struct irq_pin - where the lines of several devices meet: high while one of them is
+ * @lock: protects @raised and the level of the GSI; innermost
+ * @raised: lines that are high
+ */
+struct irq_pin {
+	pthread_mutex_t lock;
+	u32 raised;
+};
+
 /**
  * struct irq_line - a level-triggered wire to one GSI
  * @kvm: where it leads
+ * @pin: shared with other lines to the same GSI, or NULL
  * @gsi: global system interrupt
  * @level: as last reported, so that only changes cost a system call
  *
@@ -15,6 +28,7 @@
  */
 struct irq_line {
 	const struct kvm *kvm;
+	struct irq_pin *pin;
 	u32 gsi;
 	bool level;
 };
