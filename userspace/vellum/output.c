@@ -14,6 +14,8 @@
 
 #define GATHER_NSEC		5000000L
 #define FINISH_SECONDS		2
+/* A terminal of 4800 baud takes as much in half the time: a slow one must not seem stopped. */
+#define WRITE_MAX		512
 
 static void gather(struct output *out)
 {
@@ -48,7 +50,7 @@ static bool write_some(struct output *out, const u8 *data, u32 *len)
 
 static void write_out(struct output *out)
 {
-	u32 len = (u32)min_u64(out->used, OUTPUT_SIZE - out->start);
+	u32 len = (u32)min_u64(min_u64(out->used, WRITE_MAX), OUTPUT_SIZE - out->start);
 	bool ok;
 
 	pthread_mutex_unlock(&out->lock);
