@@ -97,16 +97,21 @@ guest 'reboot -f' --append 'reboot=t'
 expect 'a triple fault has its own status' test $? -eq 70
 expect 'a triple fault is named' one_line 'guest: vCPU 0: triple fault'
 
-for signal in INT:130 TERM:143 HUP:129; do
-	guest 'sleep 1000' </dev/null &
-	pid=$!
+# The launcher stays in the foreground: what a script puts into the background ignores SIGINT.
+kill_soon() {
 	while ! pidof "${VELLUM##*/}" >/dev/null; do
 		usleep 100000
 	done
 	usleep 500000
-	kill -"${signal%:*}" "$(pidof "${VELLUM##*/}")"
-	wait $pid
+	kill -"$1" "$(pidof "${VELLUM##*/}")"
+}
+for signal in INT:130 TERM:143 HUP:129; do
+	kill_soon "${signal%:*}" &
+	guest 'sleep 1000' </dev/null
 	expect "SIG${signal%:*} has its status" test $? -eq "${signal#*:}"
 	expect "SIG${signal%:*} is named" one_line "SIG${signal%:*}: guest stopped"
 done
+kill_soon HUP &
+(trap '' HUP; guest 'exit 5' </dev/null)
+expect 'a SIGHUP that is ignored harms nobody' test $? -eq 5
 tap_end

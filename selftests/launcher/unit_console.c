@@ -1,21 +1,36 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Guards the console's ends towards the user: all output reaches a terminal that is slow but takes
- * some, and one that takes nothing is given up.
+ * some, and one that takes nothing is given up; signals that were ignored stay so.
  */
+#include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/signalfd.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "kselftest_harness.h"
 #include "vellum_types_undef.h"
+#include "vellum/loop.h"
 #include "vellum/output.h"
 
 #define PIPE_SIZE	4096
 #define SLOW_BYTES	512	/* every 25 ms: all of the output takes some three seconds */
 #define SLOW_USEC	25000
+
+/* In place of the machine's: a guest that listens to nothing. */
+int machine_input_room(struct machine *m)
+{
+	return 0;
+}
+
+bool machine_input(struct machine *m, const u8 *data, u32 len)
+{
+	return false;
+}
 
 FIXTURE(output)
 {
@@ -78,6 +93,23 @@ TEST_F(output, waits_for_a_slow_terminal)
 TEST_F(output, gives_a_stopped_terminal_up)
 {
 	EXPECT_FALSE(output_finish(self->out));
+}
+
+TEST(ignored_signals_stay_ignored)
+{
+	struct signalfd_siginfo info;
+	struct error err;
+	int fd;
+
+	signal(SIGHUP, SIG_IGN);
+	fd = loop_block_signals(&err);
+	ASSERT_LE(0, fd);
+	kill(getpid(), SIGHUP);
+	kill(getpid(), SIGTERM);
+	ASSERT_EQ(sizeof(info), read(fd, &info, sizeof(info)));
+	EXPECT_EQ(SIGTERM, info.ssi_signo);
+	EXPECT_EQ(-1, read(fd, &info, sizeof(info)));
+	EXPECT_EQ(EAGAIN, errno);
 }
 
 TEST_HARNESS_MAIN

@@ -19,11 +19,19 @@ enum { POLL_SIGNAL, POLL_STOP, POLL_WANT_INPUT, POLL_RTC, POLL_STDIN, POLL_COUNT
 
 static const int ending_signals[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
 
+static bool is_ignored(int sig)
+{
+	struct sigaction old;
+
+	return !sigaction(sig, NULL, &old) && old.sa_handler == SIG_IGN;
+}
+
 /**
  * loop_block_signals() - turn signals into events, before any thread exists
  * @err: filled in on failure
  *
  * Every signal is blocked but those a bug raises: SIGPIPE and SIGXFSZ become errors of write(2).
+ * What was ignored so far, as SIGHUP is under nohup(1), is no event: a signalfd would tell of it.
  *
  * Return: a signalfd, or -1.
  */
@@ -40,7 +48,8 @@ int loop_block_signals(struct error *err)
 	pthread_sigmask(SIG_SETMASK, &block, NULL);
 	sigemptyset(&events);
 	for (i = 0; i < ARRAY_SIZE(ending_signals); i++)
-		sigaddset(&events, ending_signals[i]);
+		if (!is_ignored(ending_signals[i]))
+			sigaddset(&events, ending_signals[i]);
 	sigaddset(&events, SIGCONT);
 	fd = signalfd(-1, &events, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (fd < 0)
