@@ -2,8 +2,10 @@
 /*
  * Guards what virtio devices share against the driver in the guest: nothing works before the
  * features are agreed on, and they stay as agreed until the reset; no driver keeps a device from
- * ending, nor the console's input from going on; devices that share an interrupt both get it.
+ * ending, nor the console's input from going on; devices that share an interrupt both get it; a
+ * complaint about a driver does not wait for a stopped terminal.
  */
+#include <fcntl.h>
 #include <linux/kvm.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_pci.h>
@@ -29,6 +31,7 @@
 #define SIZE		8
 
 #define DATA		0x50000ULL
+#define PIPE_SIZE	4096
 #define ENOUGH		10	/* requests until the machine ends */
 
 /* Of the interrupt status in BAR 0. */
@@ -344,6 +347,29 @@ TEST_F(virtio, shares_interrupts)
 	set_status(&other.dev, 0);
 	EXPECT_EQ(0, *level);
 	virtio_destroy(&other.dev);
+}
+
+TEST(does_not_wait_to_complain)
+{
+	static const char want[] = "vellum: --disk x: broken (it is out of order";
+	static const char junk[PIPE_SIZE];
+	struct vhost vhost = { .option = "--disk x" };
+	int saved = dup(STDERR_FILENO);
+	char got[PIPE_SIZE];
+	int fds[2];
+
+	ASSERT_EQ(0, pipe2(fds, O_NONBLOCK));
+	ASSERT_EQ(PIPE_SIZE, fcntl(fds[1], F_SETPIPE_SZ, PIPE_SIZE));
+	ASSERT_EQ(sizeof(junk), write(fds[1], junk, sizeof(junk)));
+	ASSERT_EQ(0, fcntl(fds[1], F_SETFL, 0));
+	dup2(fds[1], STDERR_FILENO);
+	EXPECT_EQ(-1, vhost_complain(&vhost, "lost"));
+	(void)!read(fds[0], got, sizeof(got));
+	EXPECT_EQ(-1, vhost_complain(&vhost, "broken"));
+	dup2(saved, STDERR_FILENO);
+	memset(got, 0, sizeof(got));
+	ASSERT_LT(0, read(fds[0], got, sizeof(got) - 1));
+	EXPECT_EQ(0, strncmp(want, got, strlen(want)));
 }
 
 TEST_HARNESS_MAIN

@@ -2,8 +2,10 @@
 /* One-line errors. */
 #include "util/error.h"
 
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <unistd.h>
 
 /**
  * error_set() - describe a failure
@@ -36,4 +38,12 @@ int error_print(const struct error *err)
 	line[i] = '\0';
 	fprintf(stderr, "vellum: %s\n", line);
 	return err->status;
+}
+
+void error_print_if_room(const struct error *err)
+{
+	struct pollfd room = { .fd = STDERR_FILENO, .events = POLLOUT };
+
+	if (poll(&room, 1, 0) > 0)
+		error_print(err);
 }

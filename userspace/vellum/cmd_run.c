@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* "vellum run": build a machine, run it until something ends it, say why. */
-#include <poll.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -16,12 +15,10 @@
  */
 static void leave(int status, const struct error *err)
 {
-	struct pollfd room = { .fd = STDERR_FILENO, .events = POLLOUT };
-
 	if (status < 0)
 		status = err->status;
-	if (*err->text && poll(&room, 1, 0) > 0)
-		error_print(err);
+	if (*err->text)
+		error_print_if_room(err);
 	_exit(status);
 }
 

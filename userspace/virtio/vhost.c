@@ -107,7 +107,10 @@ void vhost_close(struct vhost *v)
 	v->dev = NULL;
 }
 
-/* One line on standard error; the machine goes on. Return: -1. */
+/*
+ * One line on standard error; the machine goes on, and the device's lock is not held for a stopped
+ * terminal. Return: -1.
+ */
 int vhost_complain(struct vhost *v, const char *what)
 {
 	struct error line;
@@ -116,7 +119,7 @@ int vhost_complain(struct vhost *v, const char *what)
 		return -1;
 	error_set(&line, 0, "%s: %s (it is out of order until its driver resets it)", v->option,
 		  what);
-	error_print(&line);
+	error_print_if_room(&line);
 	return -1;
 }
 
