@@ -1,14 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Guards the console's ends towards the user: all output reaches a terminal that is slow but takes
- * some, and one that takes nothing is given up; signals that were ignored stay so.
+ * some, and one that takes nothing is given up; signals that were ignored stay so; a terminal that
+ * another job has is neither read nor changed.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <pty.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <termios.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -16,6 +21,7 @@
 #include "vellum_types_undef.h"
 #include "vellum/loop.h"
 #include "vellum/output.h"
+#include "vellum/terminal.h"
 
 #define PIPE_SIZE	4096
 #define SLOW_BYTES	512	/* every 25 ms: all of the output takes some three seconds */
@@ -110,6 +116,107 @@ TEST(ignored_signals_stay_ignored)
 	EXPECT_EQ(SIGTERM, info.ssi_signo);
 	EXPECT_EQ(-1, read(fd, &info, sizeof(info)));
 	EXPECT_EQ(EAGAIN, errno);
+}
+
+/* What the launcher does with its terminal, as a job of this process. Does not return. */
+static void run_job(int terminal)
+{
+	struct machine *m = calloc(1, sizeof(*m));
+	struct error err;
+	int fd;
+
+	setpgid(0, 0);
+	dup2(terminal, STDIN_FILENO);
+	m->rtc.timer_fd = -1;
+	m->want_input_fd = -1;
+	if (stop_init(&m->stop, &err))
+		_exit(1);
+	fd = loop_block_signals(&err);
+	tcsetpgrp(STDIN_FILENO, getpgrp());
+	loop_run(m, fd);
+	terminal_restore();
+	_exit(m->stop.why.status);
+}
+
+static bool is_raw(int terminal)
+{
+	struct termios now;
+
+	return !tcgetattr(terminal, &now) && !(now.c_lflag & (ICANON | ECHO | ISIG));
+}
+
+static bool wait_raw(int terminal)
+{
+	int i;
+
+	for (i = 0; i < 500 && !is_raw(terminal); i++)
+		usleep(10000);
+	return is_raw(terminal);
+}
+
+FIXTURE(job)
+{
+	int user;	/* who sits at the terminal */
+	int terminal;
+	struct termios before;
+	pid_t pid;
+};
+
+/* This process is the shell, of a session that has a terminal, with the launcher in front. */
+FIXTURE_SETUP(job)
+{
+	setsid();
+	signal(SIGTTOU, SIG_IGN);
+	ASSERT_EQ(0, openpty(&self->user, &self->terminal, NULL, NULL, NULL));
+	ASSERT_EQ(0, ioctl(self->terminal, TIOCSCTTY, 0));
+	ASSERT_EQ(0, tcgetattr(self->terminal, &self->before));
+	self->pid = fork();
+	if (!self->pid)
+		run_job(self->terminal);
+	ASSERT_TRUE(wait_raw(self->terminal));
+	/* Now the shell takes the terminal back. */
+	ASSERT_EQ(0, tcsetpgrp(self->terminal, getpgrp()));
+	ASSERT_EQ(0, tcsetattr(self->terminal, TCSANOW, &self->before));
+}
+
+FIXTURE_TEARDOWN(job)
+{
+	kill(self->pid, SIGKILL);
+}
+
+static int job_status(pid_t pid)
+{
+	int status;
+
+	return waitpid(pid, &status, 0) == pid && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+TEST_F(job, goes_on_in_the_background)
+{
+	struct termios now = self->before;
+
+	now.c_lflag &= ~(tcflag_t)ECHO;
+	ASSERT_EQ(0, tcsetattr(self->terminal, TCSANOW, &now));
+	ASSERT_EQ(1, write(self->user, "\n", 1));
+	usleep(300000);
+	EXPECT_EQ(0, waitpid(self->pid, NULL, WNOHANG));
+	kill(self->pid, SIGTERM);
+	EXPECT_EQ(128 + SIGTERM, job_status(self->pid));
+	/* What it found is not what the one in front wants. */
+	tcgetattr(self->terminal, &now);
+	EXPECT_FALSE(now.c_lflag & ECHO);
+}
+
+TEST_F(job, comes_to_the_front_again)
+{
+	ASSERT_EQ(1, write(self->user, "\n", 1));
+	usleep(300000);
+	ASSERT_EQ(0, tcsetpgrp(self->terminal, self->pid));
+	kill(self->pid, SIGCONT);
+	ASSERT_TRUE(wait_raw(self->terminal));
+	ASSERT_EQ(2, write(self->user, "\001x", 2));
+	EXPECT_EQ(128 + SIGINT, job_status(self->pid));
+	EXPECT_FALSE(is_raw(self->terminal));
 }
 
 TEST_HARNESS_MAIN

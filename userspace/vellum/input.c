@@ -28,7 +28,7 @@ void input_init(struct input *in, struct machine *m)
 
 bool input_wants_read(const struct input *in)
 {
-	return in->open && (in->tty || !in->len);
+	return in->open && !in->away && (in->tty || !in->len);
 }
 
 static void append(struct input *in, u8 byte)
@@ -70,6 +70,11 @@ void input_read(struct input *in)
 
 	if (n < 0 && (errno == EINTR || errno == EAGAIN))
 		return;
+	/* Somebody stopped the launcher and let it go on in the background. */
+	if (n < 0 && errno == EIO && in->tty && terminal_is_anothers()) {
+		in->away = true;
+		return;
+	}
 	if (n <= 0) {
 		handle_end(in);
 		return;
@@ -80,6 +85,15 @@ void input_read(struct input *in)
 		else
 			append(in, chunk[i]);
 	}
+}
+
+/* SIGCONT: the terminal may be ours again, with the settings the shell gave it meanwhile. */
+void input_continue(struct input *in)
+{
+	if (!in->tty || !terminal_is_ours())
+		return;
+	in->away = false;
+	terminal_make_raw();
 }
 
 /**

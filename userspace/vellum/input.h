@@ -12,6 +12,7 @@
  * @m: the machine
  * @tty: stdin is our terminal: it is raw and has the escape key
  * @open: there may be more to read
+ * @away: the terminal is another job's until SIGCONT
  * @escape: Ctrl-A was typed
  * @len: bytes in @data
  * @data: the bytes
@@ -20,6 +21,7 @@ struct input {
 	struct machine *m;
 	bool tty;
 	bool open;
+	bool away;
 	bool escape;
 	u32 len;
 	u8 data[INPUT_SIZE];
@@ -28,6 +30,7 @@ struct input {
 void input_init(struct input *in, struct machine *m);
 bool input_wants_read(const struct input *in);
 void input_read(struct input *in);
+void input_continue(struct input *in);
 int input_flush(struct input *in);
 
 #endif

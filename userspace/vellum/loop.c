@@ -57,7 +57,7 @@ int loop_block_signals(struct error *err)
 	return fd;
 }
 
-static void handle_signal(struct machine *m, const struct input *in, int fd)
+static void handle_signal(struct machine *m, struct input *in, int fd)
 {
 	struct signalfd_siginfo info;
 	int sig;
@@ -66,9 +66,7 @@ static void handle_signal(struct machine *m, const struct input *in, int fd)
 		return;
 	sig = (int)info.ssi_signo;
 	if (sig == SIGCONT) {
-		/* The shell gave the terminal its own settings meanwhile. */
-		if (in->tty && terminal_is_ours())
-			terminal_make_raw();
+		input_continue(in);
 		return;
 	}
 	stop_request(&m->stop, STATUS_SIGNAL + sig, "SIG%s: guest stopped before it powered off",

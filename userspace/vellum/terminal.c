@@ -23,6 +23,12 @@ bool terminal_is_ours(void)
 	return isatty(STDIN_FILENO) && tcgetpgrp(STDIN_FILENO) == getpgrp();
 }
 
+/* Not so when it is gone: there is no job then. */
+bool terminal_is_anothers(void)
+{
+	return isatty(STDIN_FILENO) && tcgetpgrp(STDIN_FILENO) != getpgrp();
+}
+
 void terminal_make_raw(void)
 {
 	struct termios raw;
@@ -35,9 +41,10 @@ void terminal_make_raw(void)
 	tcsetattr(STDIN_FILENO, TCSANOW, &raw);
 }
 
+/* In the background the settings are those of the job in front, which the shell has restored. */
 void terminal_restore(void)
 {
-	if (__atomic_exchange_n(&is_raw, 0, __ATOMIC_ACQ_REL))
+	if (__atomic_exchange_n(&is_raw, 0, __ATOMIC_ACQ_REL) && !terminal_is_anothers())
 		tcsetattr(STDIN_FILENO, TCSANOW, &saved);
 }
 

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 bool terminal_is_ours(void);
+bool terminal_is_anothers(void);
 void terminal_make_raw(void);
 void terminal_restore(void);
 void terminal_guard_crashes(void);
