@@ -254,6 +254,32 @@ TEST_F(pc, rtc_can_be_set)
 	cmos(&self->bus, 0x09);
 }
 
+/* However often a field overflows, the clock stays where it can be told. */
+TEST_F(pc, rtc_keeps_to_its_years)
+{
+	u32 i;
+
+	out(&self->bus, PORT_RTC, 1, 0x0b);
+	out(&self->bus, PORT_RTC + 1, 1, 0x06);		/* 24 hours, binary */
+	out(&self->bus, PORT_RTC, 1, 0x32);
+	for (i = 0; i < 256; i++) {
+		out(&self->bus, PORT_RTC + 1, 1, i);
+		EXPECT_LE(19, cmos(&self->bus, 0x32));
+		EXPECT_GE(99, cmos(&self->bus, 0x32));
+	}
+	EXPECT_EQ(99, cmos(&self->bus, 0x32));
+	for (i = 0; i < 1000; i++) {
+		out(&self->bus, PORT_RTC, 1, 0x07);
+		out(&self->bus, PORT_RTC + 1, 1, 255);
+	}
+	EXPECT_EQ(99, cmos(&self->bus, 0x32));
+	EXPECT_EQ(99, cmos(&self->bus, 0x09));
+	/* A host's clock beyond all bounds */
+	self->rtc.offset = 1LL << 60;
+	EXPECT_EQ(0, cmos(&self->bus, 0x07));
+	EXPECT_EQ(0, cmos(&self->bus, 0x09));
+}
+
 static void config_address(struct pio_bus *bus, u32 slot, u32 reg)
 {
 	out(bus, PORT_PCI_CONFIG, 4, 0x80000000u | slot << 11 | reg);

@@ -44,6 +44,8 @@ enum {
 #define RTC_D_VALID		BIT(7)
 #define RTC_INDEX_MASK		0x7f	/* the top bit gates NMIs */
 #define RTC_CATCH_UP		60	/* seconds */
+/* Years from 1900 on, which spares negative numbers, to the last the century has digits for. */
+#define RTC_YEAR_MAX		(9999 - 1900)
 
 static u8 encode(const struct rtc *rtc, int value)
 {
@@ -59,12 +61,13 @@ static int decode(const struct rtc *rtc, u8 value)
 	return (value >> 4) * 10 + (value & 0xf);
 }
 
-/* The guest's time some seconds ago. Years beyond what struct tm holds cannot be set. */
+/* The guest's time some seconds ago, zeros if the host's clock makes no sense. */
 static void time_ago(const struct rtc *rtc, u64 seconds, struct tm *tm)
 {
 	time_t then = time(NULL) + (time_t)rtc->offset - (time_t)seconds;
 
-	gmtime_r(&then, tm);
+	if (!gmtime_r(&then, tm))
+		memset(tm, 0, sizeof(*tm));
 }
 
 static void current_time(const struct rtc *rtc, struct tm *tm)
@@ -121,11 +124,15 @@ static u8 read_reg(struct rtc *rtc)
 	}
 }
 
-/* Change one field of the current time and keep the difference to the host's clock. */
+/*
+ * Change one field of the current time and keep the difference to the host's clock. A year the
+ * clock cannot tell is not set.
+ */
 static bool write_time(struct rtc *rtc, u8 value)
 {
 	int v = decode(rtc, value);
 	struct tm tm;
+	time_t then;
 
 	current_time(rtc, &tm);
 	switch (rtc->index) {
@@ -155,7 +162,9 @@ static bool write_time(struct rtc *rtc, u8 value)
 	default:
 		return false;
 	}
-	rtc->offset = timegm(&tm) - time(NULL);
+	then = timegm(&tm);
+	if (tm.tm_year >= 0 && tm.tm_year <= RTC_YEAR_MAX)
+		rtc->offset = then - time(NULL);
 	return true;
 }
 
