@@ -146,6 +146,13 @@ if [ "$(id -u)" -eq 0 ] && [ -c /dev/net/tun ] && : 2>/dev/null <>/dev/net/tun; 
 	run 66 '--net bridge=lo: not a bridge' --net bridge=lo,vhost=off
 	run 69 '--device .*/no-device' --net bridge=vltbr,vhost=off
 	expect 'the bridge is gone' test ! -e /sys/class/net/vltbr
+	# Else the last guest of a bridge would remove it while another one joins.
+	flock /run/vellum-bridge.lock sh -c "touch $tmp/held; sleep 1; rm $tmp/held" &
+	while [ ! -e "$tmp/held" ]; do
+		sleep 0.1
+	done
+	run 69 '--device .*/no-device' --net bridge=vltbr,vhost=off
+	expect 'bridges are joined by one at a time' test ! -e "$tmp/held"
 else
 	tap_skip 'no taps here'
 fi

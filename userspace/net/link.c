@@ -3,16 +3,22 @@
 #include "net/link.h"
 
 #include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <linux/if.h>
 #include <netlink/errno.h>
 #include <netlink/route/link.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 #define BRIDGE_PORTS	"/sys/class/net/%s/brif"
 /* How the last guest to leave a bridge knows that one of its kind made it. */
 #define BRIDGE_ALIAS	"made by vellum run"
+/* Held while a guest joins a bridge or leaves it; in a folder where only root makes files. */
+#define BRIDGE_LOCK	"/run/vellum-bridge.lock"
 
 static int link_fail(const char *option, const char *what, int nl_error, struct error *err)
 {
@@ -120,6 +126,25 @@ static struct rtnl_link *get_bridge(struct nl_sock *sk, const char *name, int *r
 	return link;
 }
 
+/*
+ * The last guest must not remove a bridge that another one is about to join. Who may change links
+ * but not have the lock goes without. Return: the lock, or -1.
+ */
+static int lock_bridges(void)
+{
+	int fd = open(BRIDGE_LOCK, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+	while (fd >= 0 && flock(fd, LOCK_EX) && errno == EINTR)
+		;
+	return fd;
+}
+
+static void unlock_bridges(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+}
+
 static int join(struct nl_sock *sk, const char *name, const char *bridge, const char *option,
 		struct error *err)
 {
@@ -151,11 +176,13 @@ static int join(struct nl_sock *sk, const char *name, const char *bridge, const 
 int link_join(const char *name, const char *bridge, const char *option, struct error *err)
 {
 	struct nl_sock *sk = link_connect(option, err);
-	int r;
+	int r, lock;
 
 	if (!sk)
 		return -1;
+	lock = lock_bridges();
 	r = join(sk, name, bridge, option, err);
+	unlock_bridges(lock);
 	nl_socket_free(sk);
 	return r;
 }
@@ -184,22 +211,28 @@ static bool is_marked(struct rtnl_link *link)
 	return alias && !strcmp(alias, BRIDGE_ALIAS);
 }
 
+static void remove_if_empty(struct nl_sock *sk, const char *bridge)
+{
+	struct rtnl_link *link;
+
+	if (has_ports(bridge) || rtnl_link_get_kernel(sk, 0, bridge, &link))
+		return;
+	if (is_marked(link))
+		(void)rtnl_link_delete(sk, link);
+	rtnl_link_put(link);
+}
+
 /* Remove a bridge that link_join() made, in this launcher or another, and that nobody uses now. */
 void link_remove_empty_bridge(const char *bridge)
 {
-	struct nl_sock *sk;
-	struct rtnl_link *link;
 	struct error ignored;
+	struct nl_sock *sk = link_connect("", &ignored);
+	int lock;
 
-	if (has_ports(bridge))
-		return;
-	sk = link_connect("", &ignored);
 	if (!sk)
 		return;
-	if (!rtnl_link_get_kernel(sk, 0, bridge, &link)) {
-		if (is_marked(link))
-			(void)rtnl_link_delete(sk, link);
-		rtnl_link_put(link);
-	}
+	lock = lock_bridges();
+	remove_if_empty(sk, bridge);
+	unlock_bridges(lock);
 	nl_socket_free(sk);
 }
