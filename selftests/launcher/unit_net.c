@@ -2,18 +2,22 @@
 /*
  * Guards the launcher's network device against its guest's rings: packets go through whole
  * however the driver cuts them into buffers; chains that are no packet or no receive buffer stop
- * the device; packets wait for buffers, and what does not fit in the only one is lost. Random rings
- * must neither crash nor hand out what is outside RAM.
+ * the device; packets wait for buffers, and what does not fit in the only one is lost; a tap that
+ * goes away takes no buffers along. Random rings must neither crash nor hand out what is outside
+ * RAM.
  */
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "kselftest_harness.h"
 #include "vellum_types_undef.h"
-#include "virtio/net_ring.h"
+#include "net/link.h"
+#include "virtio/net.h"
 
 #define RAM_SIZE	(4 * MIB)
 #define DESC		0x10000ULL
@@ -24,6 +28,21 @@
 #define BUDGET		8
 #define FUZZ_ROUNDS	20000
 #define PACKET		100
+
+/* In place of the host's links: the taps here are none. */
+int link_up(const char *name, const char *option, struct error *err)
+{
+	return -1;
+}
+
+int link_join(const char *name, const char *bridge, const char *option, struct error *err)
+{
+	return -1;
+}
+
+void link_remove_empty_bridge(const char *bridge)
+{
+}
 
 FIXTURE(net)
 {
@@ -271,6 +290,50 @@ TEST_F(net, refuses_a_ring_that_never_ends)
 	ASSERT_EQ(PACKET, write(self->host, sent, PACKET));
 	EXPECT_EQ(NET_BROKEN, net_receive(self->r, self->tap, BUDGET));
 	EXPECT_EQ(0, self->q.used->idx);
+}
+
+static bool has_kick(const struct virtio_net *card)
+{
+	struct pollfd kick = { .fd = card->dev.kick_fd, .events = POLLIN };
+
+	return poll(&kick, 1, 0) > 0;
+}
+
+/* The driver may never notify again for packets it has queued already. */
+TEST_F(net, gives_buffers_back_without_a_tap)
+{
+	const struct kvm kvm = { .vm_fd = -1 };
+	struct virtio_net *card = calloc(1, sizeof(*card));
+	struct queue *tx = &card->dev.queues[NET_QUEUE_TRANSMIT];
+	struct pci_bus bus;
+	struct error err;
+	eventfd_t kicks;
+	__u32 i;
+
+	ASSERT_NE(NULL, card);
+	card->tap.fd = -1;
+	ASSERT_EQ(0, net_init(card, NULL, &kvm, &self->ram, &err));
+	pci_bus_init(&bus, NULL);
+	ASSERT_EQ(0, virtio_plug(&card->dev, &bus, &err));
+	card->receiver.q = &card->dev.queues[NET_QUEUE_RECEIVE];
+	*tx = self->q;
+	tx->event_idx = true;
+	set(&self->desc[0], DATA, PACKET, 0, 0);
+	for (i = 0; i < 3; i++)
+		offer(self->avail, 0);
+	/* As the device's thread: once for the driver's notification, then for the device's own. */
+	virtio_kick(&card->dev);
+	for (i = 0; i < 10 && has_kick(card); i++) {
+		ASSERT_EQ(0, eventfd_read(card->dev.kick_fd, &kicks));
+		ASSERT_EQ(0, card->dev.ops->serve(&card->dev));
+	}
+	EXPECT_EQ(0, card->config.status);
+	EXPECT_EQ(3, tx->used->idx);
+	/* Asked to be told of the fourth, and idle. */
+	EXPECT_EQ(3, *(__u16 *)&tx->used->ring[SIZE]);
+	EXPECT_GT(10, i);
+	net_destroy(card);
+	free(card);
 }
 
 TEST_F(net, fuzz)

@@ -69,7 +69,8 @@ static int serve(struct virtio_device *dev)
 		return -1;
 	if ((sent == NET_GONE || received == NET_GONE) && net->config.status)
 		lose_link(net);
-	if (sent == NET_MORE || received == NET_MORE)
+	/* Without a tap packets are lost, but the driver gets all of their buffers back. */
+	if (sent == NET_MORE || sent == NET_GONE || received == NET_MORE)
 		virtio_kick(dev);
 	dev->poll_on = r->q->enabled && !r->len && net->config.status;
 	return 0;
