@@ -4,7 +4,7 @@
  * however the driver cuts them into buffers; chains that are no packet or no receive buffer stop
  * the device; packets wait for buffers, and what does not fit in the only one is lost; a tap that
  * goes away takes no buffers along. Random rings must neither crash nor hand out what is outside
- * RAM.
+ * RAM. A card goes without a vhost device that cannot be had, unless it is asked for.
  */
 #include <errno.h>
 #include <poll.h>
@@ -17,6 +17,7 @@
 #include "kselftest_harness.h"
 #include "vellum_types_undef.h"
 #include "net/link.h"
+#include "vellum/nets.h"
 #include "virtio/net.h"
 
 #define RAM_SIZE	(4 * MIB)
@@ -334,6 +335,22 @@ TEST_F(net, gives_buffers_back_without_a_tap)
 	EXPECT_GT(10, i);
 	net_destroy(card);
 	free(card);
+}
+
+/* That it is there does not mean that it can be opened: /dev/null stands for one that cannot. */
+TEST(goes_without_a_vhost_device)
+{
+	struct run_vhost how = { .mode = VHOST_AUTO };
+	struct vhost vhost = { 0 };
+	struct error err;
+
+	EXPECT_EQ(0, vhost_choose(&vhost, &how, "/dev/null", "--net", &err));
+	EXPECT_FALSE(vhost_is_open(&vhost));
+	how.packed = true;
+	EXPECT_EQ(-1, vhost_choose(&vhost, &how, "/dev/null", "--net", &err));
+	how = (struct run_vhost){ .mode = VHOST_ON };
+	EXPECT_EQ(-1, vhost_choose(&vhost, &how, "/dev/null", "--net", &err));
+	EXPECT_FALSE(vhost_is_open(&vhost));
 }
 
 TEST_F(net, fuzz)

@@ -2,8 +2,6 @@
 /* Taps are opened with the other things the user names, before there is a VM. */
 #include "vellum/nets.h"
 
-#include <unistd.h>
-
 static int refuse_packed(const char *option, struct error *err)
 {
 	return error_set(err, STATUS_UNAVAILABLE,
@@ -24,10 +22,12 @@ static int refuse_packed(const char *option, struct error *err)
 int vhost_choose(struct vhost *v, const struct run_vhost *how, const char *path,
 		 const char *option, struct error *err)
 {
-	if (how->mode == VHOST_OFF || (how->mode == VHOST_AUTO && access(path, R_OK | W_OK)))
-		return how->packed ? refuse_packed(option, err) : 0;
 	v->packed = how->packed;
-	return vhost_open(v, how->path ? how->path : path, option, err);
+	if (how->mode == VHOST_ON)
+		return vhost_open(v, how->path ? how->path : path, option, err);
+	if (how->mode == VHOST_AUTO && !vhost_open(v, path, option, err))
+		return 0;
+	return how->packed ? refuse_packed(option, err) : 0;
 }
 
 static int open_net(struct virtio_net *net, const struct run_net *o, struct error *err)
