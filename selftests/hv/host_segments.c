@@ -40,7 +40,7 @@ static void guest_says(void)
 static long make_descriptor(unsigned int entry, unsigned int bytes)
 {
 	struct user_desc desc = {
-		.entry_number = entry, .limit = bytes - 1, .seg_32bit = 1, .useable = 1,
+		.entry_number = entry, .limit = bytes - 1, .seg_32bit = 1,
 	};
 
 	return syscall(SYS_modify_ldt, 1, &desc, sizeof(desc));
