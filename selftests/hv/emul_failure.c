@@ -7,10 +7,6 @@
 #include "kselftest_harness.h"
 #include "tvm.h"
 
-#define USER_CS		0x23
-#define USER_SS		0x2b
-#define RFLAGS_IOPL	(3 << 12)
-#define TSS_RSP0	4
 #define FLDS_LEN	2		/* flds (%rax) */
 #define SKIPPED		1
 #define UNDEFINED	2
@@ -59,27 +55,6 @@ static long exit_on_failure(struct tvm *vm, uint64_t on)
 	return tvm_ioctl_p(vm->fd, KVM_ENABLE_CAP, &cap);
 }
 
-/* CPL 3, where ports are allowed and exceptions find a stack. */
-static void to_user_mode(struct tvcpu *cpu)
-{
-	uint64_t *rsp0 = (uint64_t *)(cpu->vm->ram + TVM_TSS_GPA + TSS_RSP0);
-	struct kvm_sregs sregs;
-	struct kvm_regs regs;
-
-	*rsp0 = TVM_STACK_GPA + 2 * TVM_STACK_SIZE;
-	tvcpu_get_sregs(cpu, &sregs);
-	sregs.cs.selector = USER_CS;
-	sregs.cs.dpl = 3;
-	sregs.ss.selector = USER_SS;
-	sregs.ss.dpl = 3;
-	sregs.ds = sregs.ss;
-	sregs.es = sregs.ss;
-	tvcpu_set_sregs(cpu, &sregs);
-	tvcpu_get_regs(cpu, &regs);
-	regs.rflags |= RFLAGS_IOPL;
-	tvcpu_set_regs(cpu, &regs);
-}
-
 static void skip(struct tvcpu *cpu)
 {
 	struct kvm_regs regs;
@@ -118,7 +93,7 @@ TEST_F(fail, kernel)
 
 TEST_F(fail, application)
 {
-	to_user_mode(&self->cpu);
+	tvcpu_user_mode(&self->cpu);
 	EXPECT_EQ(UNDEFINED, tvm_sync(&self->cpu));
 	EXPECT_EQ(1, uds);
 }
@@ -126,7 +101,7 @@ TEST_F(fail, application)
 TEST_F(fail, application_asked_for)
 {
 	ASSERT_EQ(0, exit_on_failure(&self->vm, 1));
-	to_user_mode(&self->cpu);
+	tvcpu_user_mode(&self->cpu);
 	expect_failure(_metadata, &self->cpu);
 	skip(&self->cpu);
 	EXPECT_EQ(SKIPPED, tvm_sync(&self->cpu));
@@ -141,7 +116,7 @@ TEST_F(fail, bad_argument)
 	EXPECT_EQ(-EINVAL, exit_on_failure(&self->vm, 2));
 	EXPECT_EQ(-EINVAL, exit_on_failure(&self->vm, BIT64(63)));
 	/* nothing was switched on */
-	to_user_mode(&self->cpu);
+	tvcpu_user_mode(&self->cpu);
 	EXPECT_EQ(UNDEFINED, tvm_sync(&self->cpu));
 }
 

@@ -15,10 +15,6 @@
 #define PDE(la)		(((volatile uint64_t *)(TVM_PGT_GPA + 2 * TVM_PAGE))[(la) >> 21])
 #define PDE_FLAGS	(PTE_P | PTE_W | PTE_U | PTE_PS)
 #define RET_AT		3		/* in both pieces of code */
-#define USER_CS		0x23
-#define USER_SS		0x2b
-#define RFLAGS_IOPL	(3 << 12)
-#define TSS_RSP0	4
 #define RETURNED	1
 #define REFUSED		2
 
@@ -46,27 +42,6 @@ static void guest_user(void)
 	g_sync(RETURNED);
 }
 
-static void to_user_mode(struct tvcpu *cpu)
-{
-	uint64_t *rsp0 = (uint64_t *)(cpu->vm->ram + TVM_TSS_GPA + TSS_RSP0);
-	struct kvm_sregs sregs;
-	struct kvm_regs regs;
-
-	*rsp0 = TVM_STACK_GPA + 2 * TVM_STACK_SIZE;
-	tvcpu_get_sregs(cpu, &sregs);
-	new_cr0 = sregs.cr0 ^ X86_CR0_MP;
-	sregs.cs.selector = USER_CS;
-	sregs.cs.dpl = 3;
-	sregs.ss.selector = USER_SS;
-	sregs.ss.dpl = 3;
-	sregs.ds = sregs.ss;
-	sregs.es = sregs.ss;
-	tvcpu_set_sregs(cpu, &sregs);
-	tvcpu_get_regs(cpu, &regs);
-	regs.rflags |= RFLAGS_IOPL;
-	tvcpu_set_regs(cpu, &regs);
-}
-
 TEST(cr0_of_an_application)
 {
 	struct kvm_sregs sregs;
@@ -82,7 +57,9 @@ TEST(cr0_of_an_application)
 	/* An interrupt of the host between the two calls may empty the TLB: more than once. */
 	for (i = 0; i < ROUNDS; i++) {
 		tvcpu_long_mode(&cpu, guest_user);
-		to_user_mode(&cpu);
+		tvcpu_get_sregs(&cpu, &sregs);
+		new_cr0 = sregs.cr0 ^ X86_CR0_MP;
+		tvcpu_user_mode(&cpu);
 		end = tvm_sync(&cpu);
 		EXPECT_TRUE(end == RETURNED || end == REFUSED);
 		tvcpu_get_sregs(&cpu, &sregs);

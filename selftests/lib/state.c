@@ -9,6 +9,9 @@
 #define SEL_CODE		0x08
 #define SEL_DATA		0x10
 #define SEL_TSS			0x18
+/* Of user mode, which loads neither: in no table */
+#define SEL_USER_CODE		0x23
+#define SEL_USER_DATA		0x2b
 
 #define GDT_CODE64		0x00af9b000000ffffULL
 #define GDT_DATA		0x00cf93000000ffffULL
@@ -18,6 +21,8 @@
 #define SEG_TYPE_TSS		0xb		/* busy 32/64-bit TSS */
 #define NR_PDS			4		/* one GiB each: 4 GiB identity mapped */
 #define PTES			512
+#define TSS_RSP0		4
+#define RFLAGS_IOPL		(3 << 12)
 
 static void set_gate(uint64_t *idt, unsigned int vector)
 {
@@ -190,4 +195,24 @@ long tvcpu_msr(struct tvcpu *cpu, uint32_t msr, uint64_t val)
 	} msrs = { .head.nmsrs = 1, .entry.index = msr, .entry.data = val };
 
 	return tvm_ioctl_p(cpu->fd, KVM_SET_MSRS, &msrs);
+}
+
+void tvcpu_user_mode(struct tvcpu *cpu)
+{
+	uint64_t *rsp0 = (uint64_t *)(cpu->vm->ram + TVM_TSS_GPA + TSS_RSP0);
+	struct kvm_sregs sregs;
+	struct kvm_regs regs;
+
+	*rsp0 = TVM_STACK_GPA + 2 * TVM_STACK_SIZE;
+	tvcpu_get_sregs(cpu, &sregs);
+	sregs.cs.selector = SEL_USER_CODE;
+	sregs.cs.dpl = 3;
+	sregs.ss.selector = SEL_USER_DATA;
+	sregs.ss.dpl = 3;
+	sregs.ds = sregs.ss;
+	sregs.es = sregs.ss;
+	tvcpu_set_sregs(cpu, &sregs);
+	tvcpu_get_regs(cpu, &regs);
+	regs.rflags |= RFLAGS_IOPL;
+	tvcpu_set_regs(cpu, &regs);
 }

@@ -139,6 +139,8 @@ void tvcpu_set_regs(struct tvcpu *cpu, const struct kvm_regs *regs);
 
 /** tvcpu_long_mode() - 64-bit guest, 4 GiB identity mapped, IDT loaded, interrupts off */
 void tvcpu_long_mode(struct tvcpu *cpu, void (*entry)(void));
+/** tvcpu_user_mode() - From long mode to CPL 3: ports are allowed, exceptions find a stack */
+void tvcpu_user_mode(struct tvcpu *cpu);
 /** tvcpu_prot_mode() - Flat 32-bit guest without paging, at @entry (an address in the image) */
 void tvcpu_prot_mode(struct tvcpu *cpu, const void *entry);
 /** tvcpu_real_mode() - Copies @code to TVM_REAL_GPA and starts it there in real mode */
