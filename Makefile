@@ -51,7 +51,7 @@ $(BUILD)/.built: $(KSOURCES)
 build-locked:
 	@cp -rsf $(CURDIR)/Kbuild $(CURDIR)/kmod $(wildcard $(CURDIR)/uapi) $(BUILD)/
 	@find $(BUILD) -xtype l -delete
-	$(KMAKE) modules
+	+$(KMAKE) modules
 	@touch $(BUILD)/.built
 
 # One object, for the edit-compile loop: make obj F=kmod/hv/core/vm.c
@@ -62,7 +62,7 @@ obj:
 	@+flock $(BUILD)/.lock $(KMAKE) $(basename $(F)).o
 
 modules_install: modules
-	$(KMAKE) modules_install INSTALL_MOD_DIR=extra
+	+$(KMAKE) modules_install INSTALL_MOD_DIR=extra
 
 # The programs, built by userspace/Makefile: warnings are errors there too.
 tools:
