@@ -36,12 +36,13 @@ int link_up(const char *name, const char *option, struct error *err)
 	return -1;
 }
 
-int link_join(const char *name, const char *bridge, const char *option, struct error *err)
+int link_join(struct link_bridge *b, const char *name, const char *bridge, const char *option,
+	      struct error *err)
 {
 	return -1;
 }
 
-void link_remove_empty_bridge(const char *bridge)
+void link_leave(struct link_bridge *b)
 {
 }
 

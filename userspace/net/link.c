@@ -2,10 +2,8 @@
 /* What ip(8) would do to a guest's tap, by libnl-route. */
 #include "net/link.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/if.h>
 #include <netlink/errno.h>
 #include <netlink/route/link.h>
 #include <stdbool.h>
@@ -14,7 +12,6 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-#define BRIDGE_PORTS	"/sys/class/net/%s/brif"
 /* How the last guest to leave a bridge knows that one of its kind made it. */
 #define BRIDGE_ALIAS	"made by vellum run"
 /* Held while a guest joins a bridge or leaves it; in a folder where only root makes files. */
@@ -130,19 +127,21 @@ static struct rtnl_link *get_bridge(struct nl_sock *sk, const char *name, int *r
  * The last guest must not remove a bridge that another one is about to join. Who may change links
  * but not have the lock goes without. Return: the lock, or -1.
  */
-static int lock_bridges(void)
+static int open_lock(void)
 {
-	int fd = open(BRIDGE_LOCK, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	return open(BRIDGE_LOCK, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+}
 
+static void lock_bridges(int fd)
+{
 	while (fd >= 0 && flock(fd, LOCK_EX) && errno == EINTR)
 		;
-	return fd;
 }
 
 static void unlock_bridges(int fd)
 {
 	if (fd >= 0)
-		close(fd);
+		(void)flock(fd, LOCK_UN);
 }
 
 static int join(struct nl_sock *sk, const char *name, const char *bridge, const char *option,
@@ -166,6 +165,7 @@ static int join(struct nl_sock *sk, const char *name, const char *bridge, const 
 
 /**
  * link_join() - bring a tap up as a port of a bridge
+ * @b: filled in, for link_leave()
  * @name: the tap
  * @bridge: the bridge, made if there is none
  * @option: option to name in @err
@@ -173,35 +173,20 @@ static int join(struct nl_sock *sk, const char *name, const char *bridge, const 
  *
  * Return: 0 or -1.
  */
-int link_join(const char *name, const char *bridge, const char *option, struct error *err)
+int link_join(struct link_bridge *b, const char *name, const char *bridge, const char *option,
+	      struct error *err)
 {
-	struct nl_sock *sk = link_connect(option, err);
-	int r, lock;
+	int r;
 
-	if (!sk)
+	b->sk = link_connect(option, err);
+	if (!b->sk)
 		return -1;
-	lock = lock_bridges();
-	r = join(sk, name, bridge, option, err);
-	unlock_bridges(lock);
-	nl_socket_free(sk);
+	snprintf(b->name, sizeof(b->name), "%s", bridge);
+	b->lock = open_lock();
+	lock_bridges(b->lock);
+	r = join(b->sk, name, bridge, option, err);
+	unlock_bridges(b->lock);
 	return r;
-}
-
-static bool has_ports(const char *bridge)
-{
-	char path[sizeof(BRIDGE_PORTS) + IFNAMSIZ];
-	struct dirent *entry;
-	bool found = false;
-	DIR *dir;
-
-	snprintf(path, sizeof(path), BRIDGE_PORTS, bridge);
-	dir = opendir(path);
-	if (!dir)
-		return true;
-	while (!found && (entry = readdir(dir)))
-		found = *entry->d_name != '.';
-	closedir(dir);
-	return found;
 }
 
 static bool is_marked(struct rtnl_link *link)
@@ -211,28 +196,48 @@ static bool is_marked(struct rtnl_link *link)
 	return alias && !strcmp(alias, BRIDGE_ALIAS);
 }
 
-static void remove_if_empty(struct nl_sock *sk, const char *bridge)
+/* Not known counts as yes. */
+static bool has_ports(struct nl_sock *sk, struct rtnl_link *bridge)
+{
+	struct nl_cache *links;
+	struct nl_object *o;
+	bool found = false;
+
+	if (rtnl_link_alloc_cache(sk, AF_UNSPEC, &links))
+		return true;
+	for (o = nl_cache_get_first(links); o && !found; o = nl_cache_get_next(o))
+		found = rtnl_link_get_master((struct rtnl_link *)o) ==
+			rtnl_link_get_ifindex(bridge);
+	nl_cache_free(links);
+	return found;
+}
+
+static void remove_if_empty(const struct link_bridge *b)
 {
 	struct rtnl_link *link;
 
-	if (has_ports(bridge) || rtnl_link_get_kernel(sk, 0, bridge, &link))
+	if (rtnl_link_get_kernel(b->sk, 0, b->name, &link))
 		return;
-	if (is_marked(link))
-		(void)rtnl_link_delete(sk, link);
+	if (is_marked(link) && !has_ports(b->sk, link))
+		(void)rtnl_link_delete(b->sk, link);
 	rtnl_link_put(link);
 }
 
-/* Remove a bridge that link_join() made, in this launcher or another, and that nobody uses now. */
-void link_remove_empty_bridge(const char *bridge)
+/**
+ * link_leave() - remove a bridge that link_join() made, here or in another launcher, if it is empty
+ * @b: zeroed, or given to link_join(), whatever that returned; the tap is gone
+ *
+ * Nothing is opened: a launcher that has shut itself in can do it.
+ */
+void link_leave(struct link_bridge *b)
 {
-	struct error ignored;
-	struct nl_sock *sk = link_connect("", &ignored);
-	int lock;
-
-	if (!sk)
+	if (!b->sk)
 		return;
-	lock = lock_bridges();
-	remove_if_empty(sk, bridge);
-	unlock_bridges(lock);
-	nl_socket_free(sk);
+	lock_bridges(b->lock);
+	remove_if_empty(b);
+	unlock_bridges(b->lock);
+	if (b->lock >= 0)
+		close(b->lock);
+	nl_socket_free(b->sk);
+	b->sk = NULL;
 }

@@ -14,8 +14,6 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "net/link.h"
-
 #define TUN_DEVICE	"/dev/net/tun"
 /* The kernel fills in the first free number. */
 #define TAP_PATTERN	"vellum%d"
@@ -104,8 +102,7 @@ int tap_open_bridged(struct tap *tap, const char *bridge, const char *option, st
 	*tap = (struct tap){ .fd = -1, .option = option };
 	if (tap_open(tap, TAP_PATTERN, err))
 		return -1;
-	snprintf(tap->bridge, sizeof(tap->bridge), "%s", bridge);
-	if (!link_join(tap->name, bridge, option, err))
+	if (!link_join(&tap->bridge, tap->name, bridge, option, err))
 		return 0;
 	tap_close(tap);
 	return -1;
@@ -118,8 +115,7 @@ void tap_close(struct tap *tap)
 		return;
 	close(tap->fd);
 	tap->fd = -1;
-	if (*tap->bridge)
-		link_remove_empty_bridge(tap->bridge);
+	link_leave(&tap->bridge);
 }
 
 int tap_set_offloads(const struct tap *tap, struct tap_offloads o)

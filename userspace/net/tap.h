@@ -3,23 +3,22 @@
 #ifndef VELLUM_NET_TAP_H
 #define VELLUM_NET_TAP_H
 
+#include "net/link.h"
 #include "util/error.h"
 #include "util/types.h"
-
-#include <net/if.h>
 
 /**
  * struct tap - an open tap
  * @fd: non-blocking; reads and writes are packets with a virtio header in front
  * @name: the host's name of it
  * @option: "--net tap=NAME" or "--net bridge=NAME", for messages
- * @bridge: bridge it is a port of, removed when it was made for guests and no port is left, or ""
+ * @bridge: bridge it is a port of, removed when it was made for guests and no port is left
  */
 struct tap {
 	int fd;
 	char name[IFNAMSIZ];
 	const char *option;
-	char bridge[IFNAMSIZ];
+	struct link_bridge bridge;
 };
 
 /* What the guest can take in one piece, beside whole checksums. */
