@@ -3,8 +3,9 @@
  * Guards the launcher's network device against its guest's rings: packets go through whole
  * however the driver cuts them into buffers; chains that are no packet or no receive buffer stop
  * the device; packets wait for buffers, and what does not fit in the only one is lost; a tap that
- * goes away takes no buffers along. Random rings must neither crash nor hand out what is outside
- * RAM. A card goes without a vhost device that cannot be had, unless it is asked for.
+ * goes away takes no buffers along; what waits in one is lost to the next driver. Random rings
+ * must neither crash nor hand out what is outside RAM. A card goes without a vhost device that
+ * cannot be had, unless it is asked for.
  */
 #include <errno.h>
 #include <poll.h>
@@ -336,6 +337,20 @@ TEST_F(net, gives_buffers_back_without_a_tap)
 	EXPECT_GT(10, i);
 	net_destroy(card);
 	free(card);
+}
+
+/* The next driver may not have agreed to what came for the last one. */
+TEST_F(net, loses_what_came_before_the_driver)
+{
+	const struct tap tap = { .fd = self->tap };
+	__u8 packet[PACKET] = { 0 };
+	int i;
+
+	for (i = 0; i < 3; i++)
+		ASSERT_EQ(PACKET, write(self->host, packet, PACKET));
+	tap_drain(&tap);
+	EXPECT_EQ(-1, read(self->tap, packet, PACKET));
+	EXPECT_EQ(EAGAIN, errno);
 }
 
 /* That it is there does not mean that it can be opened: /dev/null stands for one that cannot. */

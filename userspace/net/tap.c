@@ -17,6 +17,8 @@
 #define TUN_DEVICE	"/dev/net/tun"
 /* The kernel fills in the first free number. */
 #define TAP_PATTERN	"vellum%d"
+/* More than a tap has room for, unless somebody gave it a queue that long. */
+#define DRAIN_MAX	4096
 
 static int tap_fail(const struct tap *tap, struct error *err)
 {
@@ -127,4 +129,15 @@ int tap_set_offloads(const struct tap *tap, struct tap_offloads o)
 		flags = TUN_F_CSUM | (o.tso4 ? TUN_F_TSO4 : 0) | (o.tso6 ? TUN_F_TSO6 : 0) |
 			(o.ecn && (o.tso4 || o.tso6) ? TUN_F_TSO_ECN : 0);
 	return ioctl(tap->fd, TUNSETOFFLOAD, flags);
+}
+
+/* Lose the packets that wait in the tap, as a card does that is switched on. */
+void tap_drain(const struct tap *tap)
+{
+	u8 head[sizeof(struct virtio_net_hdr_mrg_rxbuf)];
+	u32 i;
+
+	/* The rest of a packet goes with its head. Whoever sends all the time does not keep us. */
+	for (i = 0; i < DRAIN_MAX && read(tap->fd, head, sizeof(head)) > 0; i++)
+		;
 }

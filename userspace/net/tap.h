@@ -33,5 +33,6 @@ int tap_open_named(struct tap *tap, const char *name, const char *option, struct
 int tap_open_bridged(struct tap *tap, const char *bridge, const char *option, struct error *err);
 void tap_close(struct tap *tap);
 int tap_set_offloads(const struct tap *tap, struct tap_offloads o);
+void tap_drain(const struct tap *tap);
 
 #endif

@@ -17,7 +17,10 @@ static bool wants(const struct virtio_net *net, u32 feature)
 	return net->dev.driver_features & FEATURE(feature);
 }
 
-/* What the driver accepted decides what the tap may hand out. */
+/*
+ * What the driver accepted decides what the tap may hand out. What came for a driver before it may
+ * be more than this one can take.
+ */
 int net_apply_offloads(struct virtio_net *net)
 {
 	const struct tap_offloads o = {
@@ -27,7 +30,10 @@ int net_apply_offloads(struct virtio_net *net)
 		.ecn = wants(net, VIRTIO_NET_F_GUEST_ECN),
 	};
 
-	return tap_set_offloads(&net->tap, o);
+	if (tap_set_offloads(&net->tap, o))
+		return -1;
+	tap_drain(&net->tap);
+	return 0;
 }
 
 static int start(struct virtio_device *dev)
