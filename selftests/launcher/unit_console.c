@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Guards the console's ends towards the user: all output reaches a terminal that is slow but takes
- * some, and one that takes nothing is given up; signals that were ignored stay so; a terminal that
- * another job has is neither read nor changed.
+ * some, and one that takes nothing is given up, last words included; signals that were ignored stay
+ * so; a terminal that another job has is neither read nor changed.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -99,6 +99,29 @@ TEST_F(output, waits_for_a_slow_terminal)
 TEST_F(output, gives_a_stopped_terminal_up)
 {
 	EXPECT_FALSE(output_finish(self->out));
+}
+
+/* Nor are the last words worth waiting for. */
+TEST(last_words_do_not_wait)
+{
+	const struct error err = { .status = STATUS_OS, .text = "memory: gone" };
+	static const char junk[PIPE_SIZE];
+	int fds[2], status;
+	pid_t pid;
+
+	ASSERT_EQ(0, pipe(fds));
+	ASSERT_EQ(PIPE_SIZE, fcntl(fds[1], F_SETPIPE_SZ, PIPE_SIZE));
+	ASSERT_EQ(PIPE_SIZE, write(fds[1], junk, PIPE_SIZE));
+	pid = fork();
+	if (!pid) {
+		alarm(10);
+		dup2(fds[1], STDERR_FILENO);
+		_exit(error_print(&err, 10));
+	}
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == STATUS_OS);
+	close(fds[0]);
+	close(fds[1]);
 }
 
 TEST(ignored_signals_stay_ignored)

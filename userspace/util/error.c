@@ -26,10 +26,21 @@ int error_set(struct error *err, int status, const char *fmt, ...)
 	return -1;
 }
 
-int error_print(const struct error *err)
+/**
+ * error_print() - print "vellum: <text>" on stderr, control characters replaced
+ * @err: the failure
+ * @patience_msec: how long to wait for a stderr that is stopped; the line is lost then
+ *
+ * Return: the failure's status.
+ */
+int error_print(const struct error *err, int patience_msec)
 {
+	struct pollfd room = { .fd = STDERR_FILENO, .events = POLLOUT };
 	char line[ERROR_TEXT_MAX];
 	size_t i;
+
+	if (poll(&room, 1, patience_msec) <= 0)
+		return err->status;
 
 	/* File names come from the user: a newline in one must not break the one-line promise. */
 	for (i = 0; err->text[i] && i < sizeof(line) - 1; i++)
@@ -38,12 +49,4 @@ int error_print(const struct error *err)
 	line[i] = '\0';
 	fprintf(stderr, "vellum: %s\n", line);
 	return err->status;
-}
-
-void error_print_if_room(const struct error *err)
-{
-	struct pollfd room = { .fd = STDERR_FILENO, .events = POLLOUT };
-
-	if (poll(&room, 1, 0) > 0)
-		error_print(err);
 }

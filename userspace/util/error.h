@@ -47,10 +47,6 @@ struct error {
 
 __printf(3, 4) int error_set(struct error *err, int status, const char *fmt, ...);
 
-/* Print "vellum: <text>" on stderr, control characters replaced, and return the status. */
-int error_print(const struct error *err);
-
-/* The same, but when stderr is stopped the line is lost rather than waited for. */
-void error_print_if_room(const struct error *err);
+int error_print(const struct error *err, int patience_msec);
 
 #endif

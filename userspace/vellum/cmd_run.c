@@ -18,7 +18,7 @@ static void leave(int status, const struct error *err)
 	if (status < 0)
 		status = err->status;
 	if (*err->text)
-		error_print_if_room(err);
+		error_print(err, 0);
 	_exit(status);
 }
 

@@ -8,6 +8,9 @@
 #include "util/types.h"
 #include "vellum/commands.h"
 
+/* For the last words, to a terminal that somebody stopped. */
+#define PATIENCE_MSEC	2000
+
 struct command {
 	const char *name;
 	int (*run)(int argc, char **argv, struct error *err);
@@ -71,10 +74,10 @@ int main(int argc, char **argv)
 	if (!status)
 		status = dispatch(argc, argv, &err);
 	if (status < 0)
-		return error_print(&err);
+		return error_print(&err, PATIENCE_MSEC);
 	if (fflush(stdout) || ferror(stdout)) {
 		error_set(&err, STATUS_IO, "stdout: cannot be written");
-		return error_print(&err);
+		return error_print(&err, PATIENCE_MSEC);
 	}
 	return status;
 }

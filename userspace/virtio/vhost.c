@@ -119,7 +119,7 @@ int vhost_complain(struct vhost *v, const char *what)
 		return -1;
 	error_set(&line, 0, "%s: %s (it is out of order until its driver resets it)", v->option,
 		  what);
-	error_print_if_room(&line);
+	error_print(&line, 0);
 	return -1;
 }
 
