@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
-# Guards what a guest sees of the launcher, and what the launcher says of the guest's end. Runs in a
+# Guards what a guest sees of the launcher, that it is shut in, and what the launcher says of the guest's end. Runs in a
 # machine of the lab as root, on the hypervisor VELLUM_DEVICE. Each guest boot serves several checks.
 . "$(dirname "$0")/tap.sh"
 
@@ -73,10 +73,15 @@ umount "$tmp/mem"
 	while ! grep -q '^ready' "$tmp/out" 2>/dev/null; do
 		usleep 100000
 	done
+	cat /proc/"$(pidof "${VELLUM##*/}")"/task/*/status >"$tmp/threads"
 	echo hello
 } | guest 'echo ready; read line; echo got:$line; exit 3' --console virtio
 expect 'status with the virtio console' test $? -eq 3
 expect 'virtio console carries both ways' in_out '^got:hello'
+# The main loop, the vCPU, two devices and the output.
+threads=$(grep -c '^Name:' "$tmp/threads")
+expect 'all threads are shut in' test "$threads" -ge 5 -a "$(grep -c '^Seccomp:.2' "$tmp/threads")" = "$threads"
+expect 'and go by their names' grep -q '^Name:.vcpu0' "$tmp/threads"
 
 # Standard input closed, standard output closed.
 guest 'echo fine' <&-
@@ -93,7 +98,7 @@ expect 'a closed stdout is named' one_line 'stdout: '
 guest 'reboot -f'
 expect 'a reset has its own status' test $? -eq 75
 expect 'a reset is named' one_line 'guest: asked for a reset'
-guest 'reboot -f' --append 'reboot=t'
+guest 'reboot -f' --append 'reboot=t' --sandbox off
 expect 'a triple fault has its own status' test $? -eq 70
 expect 'a triple fault is named' one_line 'guest: vCPU 0: triple fault'
 

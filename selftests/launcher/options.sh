@@ -51,6 +51,7 @@ run 64 '--cpus 256: not a number of CPUs' --cpus 256
 run 64 '--cpus two: not a number of CPUs' --cpus two
 run 64 '--cpus 1x: not a number of CPUs' --cpus 1x
 run 64 '--console vga: unknown' --console vga
+run 64 '--sandbox maybe: unknown' --sandbox maybe
 run 64 '--append: .* bytes, the kernel takes' --append "$(head -c 5000 /dev/zero | tr '\0' x)"
 run 69 '--device .*/no-device: no such hypervisor'
 run 69 '--device /dev/null: not a hypervisor' --device /dev/null

@@ -37,7 +37,8 @@ static bool is_ignored(int sig)
  */
 int loop_block_signals(struct error *err)
 {
-	static const int synchronous[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP };
+	static const int synchronous[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP,
+					   SIGSYS };
 	sigset_t block, events;
 	size_t i;
 	int fd;

@@ -19,6 +19,7 @@
 #include "boot/linux.h"
 #include "devices/ports.h"
 #include "vellum/nets.h"
+#include "vellum/sandbox.h"
 #include "vellum/wiring.h"
 #include "vm/cpuid.h"
 
@@ -176,6 +177,8 @@ int machine_start(struct machine *m, struct error *err)
 	struct virtio_device *dev;
 	u32 i;
 
+	if (m->options->sandbox && sandbox_enter(err))
+		return -1;
 	if (output_start(&m->output, &m->stop, err))
 		return -1;
 	for (i = 0; (dev = device_at(m, i)); i++)

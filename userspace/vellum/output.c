@@ -66,6 +66,7 @@ static void *output_thread(void *arg)
 {
 	struct output *out = arg;
 
+	pthread_setname_np(pthread_self(), "console-out");
 	pthread_mutex_lock(&out->lock);
 	while (!out->failed && (out->used || !out->closing)) {
 		if (!out->used) {
@@ -93,7 +94,6 @@ int output_start(struct output *out, struct stopper *stop, struct error *err)
 	if (r)
 		return error_set(err, STATUS_OS, "console: cannot start a thread: %s", strerror(r));
 	out->started = true;
-	pthread_setname_np(out->thread, "console-out");
 	return 0;
 }
 

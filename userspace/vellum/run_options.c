@@ -26,6 +26,7 @@ enum {
 	OPT_MEM_PATH,
 	OPT_MEM_MERGE,
 	OPT_CONSOLE,
+	OPT_SANDBOX,
 	OPT_HELP,
 };
 
@@ -41,6 +42,7 @@ static const struct option options[] = {
 	{ "mem-path", required_argument, NULL, OPT_MEM_PATH },
 	{ "mem-merge", no_argument, NULL, OPT_MEM_MERGE },
 	{ "console", required_argument, NULL, OPT_CONSOLE },
+	{ "sandbox", required_argument, NULL, OPT_SANDBOX },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ 0 },
 };
@@ -63,6 +65,7 @@ void run_options_usage(void)
 	     "  --mem-path DIR          back RAM by a shared file in this directory\n"
 	     "  --mem-merge             let the host's KSM merge equal pages of RAM\n"
 	     "  --console NAME          serial or virtio: the terminal's console (serial)\n"
+	     "  --sandbox on|off        give up system calls the guest does not need (on)\n"
 	     "\n"
 	     "Ctrl-A x ends the machine, Ctrl-A Ctrl-A sends one Ctrl-A. The exit status is the one\n"
 	     "the guest leaves when it powers off; see vellum-run(1) for the others.");
@@ -120,6 +123,14 @@ static int set_console(struct run_options *o, const char *text, struct error *er
 	return 0;
 }
 
+static int set_sandbox(struct run_options *o, const char *text, struct error *err)
+{
+	o->sandbox = !strcmp(text, "on");
+	if (o->sandbox || !strcmp(text, "off"))
+		return 0;
+	return error_set(err, STATUS_USAGE, "--sandbox %s: unknown (write on or off)", text);
+}
+
 static int set_option(struct run_options *o, int option, char *text, struct error *err)
 {
 	switch (option) {
@@ -150,6 +161,8 @@ static int set_option(struct run_options *o, int option, char *text, struct erro
 		return 0;
 	case OPT_CONSOLE:
 		return set_console(o, text, err);
+	case OPT_SANDBOX:
+		return set_sandbox(o, text, err);
 	default:
 		o->help = true;
 		return 0;
@@ -185,6 +198,7 @@ int run_options_parse(struct run_options *o, int argc, char **argv, struct error
 	o->mem = MEM_DEFAULT;
 	o->cpus = 1;
 	o->device = KVM_DEVICE_DEFAULT;
+	o->sandbox = true;
 	while ((c = next_option(argc, argv, options, err)) > 0)
 		if (set_option(o, c, optarg, err))
 			return -1;

@@ -80,6 +80,7 @@ struct run_net {
  * @mem_path: directory for the file behind guest RAM, or NULL
  * @mem_merge: equal pages of RAM may be merged by KSM
  * @console: console of the terminal
+ * @sandbox: the launcher shuts itself in before the guest runs
  * @help: only the usage is wanted
  */
 struct run_options {
@@ -96,6 +97,7 @@ struct run_options {
 	const char *mem_path;
 	bool mem_merge;
 	enum run_console console;
+	bool sandbox;
 	bool help;
 };
 

@@ -5,6 +5,7 @@
  */
 #include "vellum/terminal.h"
 
+#include <poll.h>
 #include <signal.h>
 #include <stddef.h>
 #include <string.h>
@@ -48,25 +49,38 @@ void terminal_restore(void)
 		tcsetattr(STDIN_FILENO, TCSANOW, &saved);
 }
 
+static void leave(const char *line)
+{
+	struct pollfd room = { .fd = STDERR_FILENO, .events = POLLOUT };
+
+	if (poll(&room, 1, 0) > 0 && write(STDERR_FILENO, line, strlen(line)) < 0)
+		_exit(STATUS_IO);
+	_exit(STATUS_OS);
+}
+
 static void on_crash(int sig)
 {
 	static const char no_memory[] =
 		"vellum: --mem-path: the host ran out of room for guest memory (make room there)\n";
+	static const char refused[] =
+		"vellum: --sandbox: a call that was given up (report it, use --sandbox off)\n";
 
 	terminal_restore();
-	if (sig == SIGBUS) {
-		if (write(STDERR_FILENO, no_memory, sizeof(no_memory) - 1) < 0)
-			_exit(STATUS_IO);
-		_exit(STATUS_OS);
-	}
+	if (sig == SIGBUS)
+		leave(no_memory);
+	if (sig == SIGSYS)
+		leave(refused);
 	/* SA_RESETHAND: the second one ends the process the ordinary way. */
 	raise(sig);
 }
 
-/* SIGBUS is how a full filesystem under --mem-path shows when the launcher touches guest RAM. */
+/*
+ * SIGBUS is how a full filesystem under --mem-path shows when the launcher touches guest RAM,
+ * SIGSYS how the sandbox refuses a system call.
+ */
 void terminal_guard_crashes(void)
 {
-	static const int signals[] = { SIGBUS, SIGSEGV, SIGABRT, SIGILL, SIGFPE };
+	static const int signals[] = { SIGBUS, SIGSEGV, SIGABRT, SIGILL, SIGFPE, SIGSYS };
 	struct sigaction action;
 	size_t i;
 

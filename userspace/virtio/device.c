@@ -259,6 +259,7 @@ static void *serve_thread(void *arg)
 	struct virtio_device *dev = arg;
 	bool listen = false;
 
+	pthread_setname_np(pthread_self(), dev->ops->name);
 	for (;;) {
 		wait_for_work(dev, listen);
 		if (virtio_is_ending(dev))
@@ -280,7 +281,6 @@ int virtio_start(struct virtio_device *dev, struct error *err)
 		return error_set(err, STATUS_OS, "%s: cannot start a thread: %s", dev->ops->name,
 				 strerror(r));
 	dev->started = true;
-	pthread_setname_np(dev->thread, dev->ops->name);
 	return 0;
 }
 

@@ -172,7 +172,10 @@ static void *vcpu_thread(void *arg)
 {
 	struct vcpu *vcpu = arg;
 	sigset_t kick;
+	char name[16];
 
+	snprintf(name, sizeof(name), "vcpu%u", vcpu->index);
+	pthread_setname_np(pthread_self(), name);
 	sigemptyset(&kick);
 	sigaddset(&kick, KICK_SIGNAL);
 	pthread_sigmask(SIG_UNBLOCK, &kick, NULL);
@@ -199,7 +202,6 @@ static void on_kick(int sig)
 int vcpu_start(struct vcpu *vcpu, struct error *err)
 {
 	struct sigaction action = { .sa_handler = on_kick };
-	char name[16];
 	int r;
 
 	sigaction(KICK_SIGNAL, &action, NULL);
@@ -208,8 +210,6 @@ int vcpu_start(struct vcpu *vcpu, struct error *err)
 		return error_set(err, STATUS_OS, "--cpus: cannot start vCPU %u: %s (lower --cpus)",
 				 vcpu->index, strerror(r));
 	vcpu->started = true;
-	snprintf(name, sizeof(name), "vcpu%u", vcpu->index);
-	pthread_setname_np(vcpu->thread, name);
 	return 0;
 }
 
