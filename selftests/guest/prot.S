@@ -23,6 +23,24 @@ g_prot_report:
 	outl	%eax, %dx
 	jmp	g_prot_report
 
+/* To the tables in EBX: reports EAX = 1, reads at ESI, reports that, adds one to it, halts. */
+	.globl	g_prot_tables
+g_prot_tables:
+	movl	%ebx, %cr3
+	movl	$1, %eax
+	outl	%eax, %dx
+	movl	(%esi), %eax
+	outl	%eax, %dx
+	addl	$1, (%esi)
+	hlt
+
+/* The hypercall in EAX, EBX and so on; its answer to the port in EDI, for ever. */
+	.globl	g_prot_hypercall
+g_prot_hypercall:
+	vmcall
+	movl	%edi, %edx
+	jmp	g_prot_report
+
 /* HLT, which only an SMI ends, then as above. */
 	.globl	g_prot_halt
 g_prot_halt:

@@ -34,6 +34,7 @@ struct hv_caps {
 	bool logs_writes;		/* of pages that are not dirty: hv_dirty_logged() */
 	bool has_cmci;			/* machine checks of this vendor may interrupt (CMCI) */
 	bool has_bus_lock_exit, has_notify_exit;	/* as the capabilities of these names */
+	bool pdptes_in_memory;		/* PAE: walked like other entries, and marked accessed */
 	bool has_cstate_msrs;		/* counters of C-states, which a guest may read directly */
 };
 

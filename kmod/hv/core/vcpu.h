@@ -33,6 +33,7 @@ enum hv_reg {
 	HV_REG_RIP, HV_REG_RSP, HV_REG_RFLAGS,
 	HV_REG_CR0, HV_REG_CR3, HV_REG_CR4,
 	HV_REG_CS_SS,		/* vcpu->cpl (SS.DPL), cs_l, cs_db */
+	HV_REG_PDPTR,		/* with PAE paging */
 };
 
 /* vcpu->mode: does an IPI interrupt guest code? Written with interrupts off. */
@@ -209,7 +210,7 @@ struct hv_vcpu {
 	u64 cr8;			/* without an in-kernel LAPIC */
 	u64 cr0_guest_owned, cr4_guest_owned;	/* bits a guest changes without exit */
 	u64 cr4_reserved;		/* from CPUID */
-	u64 pdptr[4];
+	u64 pdptr[4];			/* valid if avail */
 	bool rflags_tf_debug;		/* TF is ours (KVM_GUESTDBG_SINGLESTEP) */
 
 	struct hv_events events;

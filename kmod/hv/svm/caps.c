@@ -62,6 +62,7 @@ int svm_probe(struct hv_caps *caps)
 		/* QEMU's own AMD-V does not know the intercept of XSETBV. */
 		.xsetbv_passes = boot_cpu_has(X86_FEATURE_HYPERVISOR),
 		.max_page_level = boot_cpu_has(X86_FEATURE_GBPAGES) ? 3 : 2,
+		.pdptes_in_memory = true,
 		.has_rdtscp = boot_cpu_has(X86_FEATURE_RDTSCP),
 		.has_invpcid = boot_cpu_has(X86_FEATURE_INVPCID),
 		.has_umip = boot_cpu_has(X86_FEATURE_UMIP),

@@ -10,6 +10,7 @@
 
 #include "core/request.h"
 #include "svm/svm.h"
+#include "x86/cr.h"
 #include "x86/fpu.h"
 #include "x86/regs.h"
 
@@ -110,6 +111,10 @@ void svm_cache_reg(struct hv_vcpu *vcpu, enum hv_reg reg)
 		vcpu->cs_db = save->cs.attrib >> SVM_SELECTOR_DB_SHIFT & 1;
 	} else if (reg == HV_REG_CR3) {
 		vcpu->cr3 = save->cr3;
+	} else if (reg == HV_REG_PDPTR) {
+		/* The CPU keeps none with nested paging. What it would refuse is not there. */
+		if (hv_pdptrs_load(vcpu, hv_cr3(vcpu)))
+			memset(vcpu->pdptr, 0, sizeof(vcpu->pdptr));
 	}
 	vcpu->avail |= BIT(reg);
 }

@@ -43,6 +43,15 @@ static void cache_cs_ss(struct hv_vcpu *vcpu)
 	vcpu->cs_db = cs & VMX_AR_DB_MASK;
 }
 
+/* The guest's MOV to CR3 loads them without our help. */
+static void read_pdptrs(struct hv_vcpu *vcpu)
+{
+	vcpu->pdptr[0] = vmcs_read64(GUEST_PDPTR0);
+	vcpu->pdptr[1] = vmcs_read64(GUEST_PDPTR1);
+	vcpu->pdptr[2] = vmcs_read64(GUEST_PDPTR2);
+	vcpu->pdptr[3] = vmcs_read64(GUEST_PDPTR3);
+}
+
 void vmx_cache_reg(struct hv_vcpu *vcpu, enum hv_reg reg)
 {
 	u64 owned;
@@ -71,6 +80,9 @@ void vmx_cache_reg(struct hv_vcpu *vcpu, enum hv_reg reg)
 		break;
 	case HV_REG_CS_SS:
 		cache_cs_ss(vcpu);
+		break;
+	case HV_REG_PDPTR:
+		read_pdptrs(vcpu);
 		break;
 	}
 }
@@ -222,7 +234,8 @@ void vmx_set_cr3(struct hv_vcpu *vcpu, u64 cr3)
 	vcpu->avail |= BIT(HV_REG_CR3);
 	vmcs_writel(GUEST_CR3, cr3);
 	/* Entries check them only with PAE paging; x86/cr.c sets CR3 after it loads them. */
-	write_pdptrs(vcpu);
+	if (vcpu->avail & BIT(HV_REG_PDPTR))
+		write_pdptrs(vcpu);
 }
 
 static void store_cr4(struct hv_vcpu *vcpu)

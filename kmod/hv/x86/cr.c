@@ -32,6 +32,7 @@
 #define LMSW_BITS	(X86_CR0_PE | X86_CR0_MP | X86_CR0_EM | X86_CR0_TS)
 #define TSS_BUSY_64	11
 #define PDPTE_PRESENT	BIT_ULL(0)
+#define PDPTE_ACCESSED	BIT_ULL(5)
 #define PDPTE_RESERVED	(GENMASK_ULL(2, 1) | GENMASK_ULL(8, 5))
 
 bool hv_cr0_valid(struct hv_vcpu *vcpu, u64 value)
@@ -90,10 +91,14 @@ int hv_pdptrs_load(struct hv_vcpu *vcpu, u64 cr3)
 
 	if (hv_guest_read(vcpu, cr3 & CR3_PAE_BASE, pdptr, sizeof(pdptr)))
 		return 1;
-	for (i = 0; i < ARRAY_SIZE(pdptr); i++)
+	for (i = 0; i < ARRAY_SIZE(pdptr); i++) {
+		if (hv_caps.pdptes_in_memory)
+			pdptr[i] &= ~PDPTE_ACCESSED;
 		if (!hv_pdptr_valid(vcpu, pdptr[i]))
 			return 1;
+	}
 	memcpy(vcpu->pdptr, pdptr, sizeof(pdptr));
+	vcpu->avail |= BIT(HV_REG_PDPTR);
 	return 0;
 }
 

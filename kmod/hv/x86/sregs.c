@@ -76,6 +76,7 @@ void hv_sregs2_get(struct hv_vcpu *vcpu, struct kvm_sregs2 *sregs)
 	common_get(vcpu, sregs);
 	if (!pae_paging(sregs->cr0, sregs->cr4, sregs->efer))
 		return;
+	hv_reg_need(vcpu, HV_REG_PDPTR);
 	memcpy(sregs->pdptrs, vcpu->pdptr, sizeof(sregs->pdptrs));
 	sregs->flags = KVM_SREGS2_FLAGS_PDPTRS_VALID;
 }
@@ -178,6 +179,7 @@ static void pdptrs_set(struct hv_vcpu *vcpu, const u64 *pdptrs)
 {
 	memcpy(vcpu->pdptr, pdptrs, sizeof(vcpu->pdptr));
 	/* Back ends take them when CR3 is set. */
+	vcpu->avail |= BIT(HV_REG_PDPTR);
 	hv_ops->set_cr3(vcpu, vcpu->cr3);
 }
 

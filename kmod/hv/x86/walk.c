@@ -82,6 +82,7 @@ static void paging_read(struct hv_vcpu *vcpu, struct paging *p)
 		p->root = cr3 & PTE_FRAME;
 	} else if (p->cr4 & X86_CR4_PAE) {
 		/* The third level is in the PDPTE registers. */
+		hv_reg_need(vcpu, HV_REG_PDPTR);
 		p->levels = 3;
 	} else {
 		p->levels = 2;
