@@ -294,6 +294,24 @@ TEST_F(fpu, xcrs)
 	EXPECT_EQ(-EINVAL, tvm_ioctl_p(self->cpu.fd, KVM_SET_XCRS, &bad));
 }
 
+/* What a VMM reads it may write, also when it hides XSAVE, as QEMU's older CPU models do. */
+TEST_F(fpu, xcrs_without_xsave)
+{
+	struct kvm_xcrs xcrs;
+	struct tvcpu bare;
+
+	if (!tvm_cap(&self->vm, KVM_CAP_XCRS))
+		SKIP(return, "the machine has no XSAVE");
+	bare = (struct tvcpu){ .fd = ioctl(self->vm.fd, KVM_CREATE_VCPU, 7) };
+	ASSERT_LE(0, bare.fd);
+	ASSERT_EQ(0, tvm_ioctl_p(bare.fd, KVM_GET_XCRS, &xcrs));
+	EXPECT_EQ(1, xcrs.xcrs[0].value);
+	EXPECT_EQ(0, tvm_ioctl_p(bare.fd, KVM_SET_XCRS, &xcrs));
+	xcrs.xcrs[0].value = 3;
+	EXPECT_EQ(-EINVAL, tvm_ioctl_p(bare.fd, KVM_SET_XCRS, &xcrs));
+	close(bare.fd);
+}
+
 TEST_F(fpu, guest_enables_avx)
 {
 	struct kvm_xcrs xcrs;

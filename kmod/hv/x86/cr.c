@@ -285,10 +285,13 @@ static bool xcr0_valid(const struct hv_vcpu *vcpu, u64 value)
 
 int hv_xcr_write(struct hv_vcpu *vcpu, u32 index, u64 value)
 {
-	if (index || !xcr0_valid(vcpu, value))
+	if (index)
 		return 1;
+	/* A vCPU whose CPUID has no XSAVE has the XCR0 of reset, and may be told to keep it. */
 	if (vcpu->fpu.xcr0 == value)
 		return 0;
+	if (!xcr0_valid(vcpu, value))
+		return 1;
 	vcpu->fpu.xcr0 = value;
 	hv_fpu_update(vcpu);
 	hv_cpuid_refresh(vcpu);
