@@ -74,14 +74,10 @@ static const struct cap_value constant_caps[] = {
 				    KVM_GUESTDBG_USE_HW_BP | KVM_GUESTDBG_USE_SW_BP |
 				    KVM_GUESTDBG_INJECT_BP | KVM_GUESTDBG_INJECT_DB |
 				    KVM_GUESTDBG_BLOCKIRQ },
-	{ KVM_CAP_REINJECT_CONTROL, 1 },
 	{ KVM_CAP_IRQ_ROUTING, HV_MAX_IRQ_ROUTES },
 	{ KVM_CAP_IRQ_INJECT_STATUS, 1 },
 	{ KVM_CAP_MCE, HV_MAX_MCE_BANKS },
 	{ KVM_CAP_IRQFD, 1 },
-	{ KVM_CAP_IRQFD_RESAMPLE, 1 },
-	{ KVM_CAP_PIT2, 1 },
-	{ KVM_CAP_PIT_STATE2, 1 },
 	{ KVM_CAP_SET_BOOT_CPU_ID, 1 },
 	{ KVM_CAP_IOEVENTFD, 1 },
 	{ KVM_CAP_IOEVENTFD_NO_LENGTH, 1 },
@@ -188,6 +184,11 @@ long hv_check_extension(struct hv_vm *vm, unsigned long cap)
 	case KVM_CAP_TSC_CONTROL:
 	case KVM_CAP_VM_TSC_CONTROL:
 		return hv_caps.has_tsc_scaling;
+	case KVM_CAP_REINJECT_CONTROL:
+	case KVM_CAP_IRQFD_RESAMPLE:
+	case KVM_CAP_PIT2:
+	case KVM_CAP_PIT_STATE2:
+		return !vm || !READ_ONCE(vm->split_irqchip);
 	case KVM_CAP_MEMORY_ATTRIBUTES:
 		return hv_attributes_supported(vm);
 	case KVM_CAP_GUEST_MEMFD:

@@ -140,11 +140,12 @@ static int enter_guest(struct hv_vcpu *vcpu)
 	return static_call(hv_handle_exit)(vcpu);
 }
 
-/* Without a PIC or LAPIC here, user space waits for a moment when it can inject. */
+/* Without a PIC here, user space waits for a moment when it can inject. */
 static bool window_open(struct hv_vcpu *vcpu)
 {
-	return !vcpu->events.interrupt.injected && !vcpu->events.exception.pending &&
-	       !vcpu->events.exception.injected && hv_ops->interrupt_allowed(vcpu);
+	return hv_irq_accepts_external(vcpu) && !vcpu->events.interrupt.injected &&
+	       !vcpu->events.exception.pending && !vcpu->events.exception.injected &&
+	       hv_ops->interrupt_allowed(vcpu);
 }
 
 static int offer_window(struct hv_vcpu *vcpu)
@@ -153,13 +154,15 @@ static int offer_window(struct hv_vcpu *vcpu)
 		vcpu->run->exit_reason = KVM_EXIT_IRQ_WINDOW_OPEN;
 		return HV_USERSPACE;
 	}
-	hv_ops->want_interrupt_window(vcpu, true);
+	/* A LAPIC that takes none is programmed first, which exits. */
+	if (hv_irq_accepts_external(vcpu))
+		hv_ops->want_interrupt_window(vcpu, true);
 	return HV_RESUME;
 }
 
 static bool wants_window(struct hv_vcpu *vcpu)
 {
-	return !vcpu->lapic && READ_ONCE(vcpu->run->request_interrupt_window);
+	return !vcpu->vm->irqchip && READ_ONCE(vcpu->run->request_interrupt_window);
 }
 
 static int run_runnable(struct hv_vcpu *vcpu)
@@ -239,8 +242,13 @@ static int sleep_until_runnable(struct hv_vcpu *vcpu)
 
 static int run_stopped(struct hv_vcpu *vcpu)
 {
-	int ret = sleep_until_runnable(vcpu);
+	int ret;
 
+	if (vcpu->mp_state == KVM_MP_STATE_HALTED && wants_window(vcpu) && window_open(vcpu)) {
+		vcpu->run->exit_reason = KVM_EXIT_IRQ_WINDOW_OPEN;
+		return HV_USERSPACE;
+	}
+	ret = sleep_until_runnable(vcpu);
 	if (ret <= 0)
 		return ret;
 	if (vcpu->lapic && vcpu->lapic->pending_events)
@@ -338,7 +346,7 @@ static void after_run(struct hv_vcpu *vcpu)
 	run->if_flag = !!(hv_rflags(vcpu) & X86_EFLAGS_IF);
 	run->cr8 = hv_cr8_read(vcpu);
 	run->apic_base = vcpu->msr.apic_base;
-	run->ready_for_interrupt_injection = vcpu->lapic || window_open(vcpu);
+	run->ready_for_interrupt_injection = vcpu->vm->irqchip || window_open(vcpu);
 	if (unlikely(valid))
 		hv_sync_regs_give(vcpu, valid);
 }

@@ -173,7 +173,6 @@ static void vcpu_init(struct hv_vcpu *vcpu, struct hv_vm *vm, u32 id)
 	vcpu->id = id;
 	vcpu->cpu = -1;
 	vcpu->last_cpu = -1;
-	vcpu->external_vector = -1;
 	mutex_init(&vcpu->mutex);
 	rcuwait_init(&vcpu->wait);
 	hv_async_pf_create(vcpu);

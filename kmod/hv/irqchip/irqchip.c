@@ -161,6 +161,13 @@ int hv_irqchip_set(struct hv_vm *vm, const struct kvm_irqchip *chip)
 	}
 }
 
+bool hv_irq_accepts_external(const struct hv_vcpu *vcpu)
+{
+	if (!vcpu->lapic)
+		return true;
+	return vcpu->external_vector < 0 && lapic_accepts_extint(vcpu->lapic);
+}
+
 /* Does an 8259 pair, ours or user space's, have something for this vCPU? */
 static bool extint_pending(struct hv_vcpu *vcpu)
 {

@@ -47,6 +47,8 @@ void hv_routing_destroy(struct hv_vm *vm);
 
 /* What run.c and event.c ask of a vCPU's controllers. All cheap when nothing is pending. */
 bool hv_irq_pending(struct hv_vcpu *vcpu);		/* PIC through LVT0, or LAPIC above PPR */
+/* Would an interrupt of user space's 8259s be taken, as far as the controllers are concerned? */
+bool hv_irq_accepts_external(const struct hv_vcpu *vcpu);
 /* the same, but what the hardware delivers by itself is only handed over to it */
 bool hv_irq_injectable(struct hv_vcpu *vcpu);
 int hv_irq_ack(struct hv_vcpu *vcpu);			/* take it: vector, or -1 */

@@ -86,6 +86,7 @@ static void events_reset(struct hv_vcpu *vcpu)
 
 	memset(&ev->exception, 0, sizeof(ev->exception));
 	memset(&ev->interrupt, 0, sizeof(ev->interrupt));
+	vcpu->external_vector = -1;
 	ev->nmi_injected = false;
 	ev->nmi_masked = false;
 	ev->nmi_pending = 0;
