@@ -12,6 +12,8 @@
 #include "kselftest_harness.h"
 #include "tvm.h"
 
+#define MSR_MCG_CAP	0x179
+#define MCG_CTL_P	BIT64(8)
 #define VECTOR	0x55
 
 static volatile unsigned int hits;
@@ -189,12 +191,16 @@ TEST(without_irqchip)
 
 TEST(triple_fault)
 {
+	uint64_t banks = MCG_CTL_P | 10;
 	struct tvcpu cpu;
 	struct tvm vm;
 
 	tvm_start(&vm, &cpu, TVM_IRQCHIP, guest_triple_fault);
 	EXPECT_EQ(1, tvm_sync(&cpu));
+	TVM_MUST(cpu.fd, KVM_X86_SETUP_MCE, &banks);
 	tvm_expect_exit(&cpu, KVM_EXIT_SHUTDOWN);
+	/* what the VMM has set up stays */
+	EXPECT_EQ(banks, tvcpu_get_msr(&cpu, MSR_MCG_CAP));
 	/* the VMM may give it a new start, as a reset does */
 	tvcpu_long_mode(&cpu, guest_halts);
 	EXPECT_EQ(1, tvm_sync(&cpu));
