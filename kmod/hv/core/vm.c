@@ -2,8 +2,9 @@
 /*
  * A virtual machine's life, and messages to all its vCPUs.
  *
- * struct hv_vm lives as long as its fd, any vCPU fd and any irqfd. vCPUs live
- * as long as their VM, so an interrupt controller may always touch them.
+ * struct hv_vm lives as long as its fd, any vCPU or stats fd of it and any asynchronous page
+ * fault that waits; irqfds end with the VM fd. vCPUs live as long as their VM, so an interrupt
+ * controller may always touch them.
  */
 #include <linux/anon_inodes.h>
 #include <linux/cpumask.h>

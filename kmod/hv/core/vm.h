@@ -58,11 +58,11 @@ struct hv_clock {
 /**
  * struct hv_vm - a virtual machine
  *
- * Lock order: lock > slots_lock > irq_lock > vcpu->mutex is taken outside all
- * of them; srcu read sections nest inside any; tdp.lock is innermost.
+ * Lock order: vcpu->mutex > lock > slots_lock > irq_lock; srcu read sections nest inside any of
+ * them; tdp.lock is innermost. Documentation/locking.md has the others.
  */
 struct hv_vm {
-	struct kref ref;		/* the VM fd, each vCPU fd, each irqfd */
+	struct kref ref;		/* the VM fd, vCPU and stats fds, async page faults */
 	struct mm_struct *mm;		/* of the creator; mmgrab()ed */
 	struct mmu_notifier notifier;
 	bool dead;			/* KVM_RUN and ioctls answer -EIO; set once */
