@@ -130,10 +130,11 @@ struct vellumfs_create {
  *
  * VELLUMFS_GET_POLICY needs the file open in any way.
  *
- * VELLUMFS_SET_POLICY needs it open for writing and its owner or CAP_FOWNER
- * (else EPERM); a named domain needs CAP_SYS_ADMIN (EPERM). Without
+ * VELLUMFS_SET_POLICY needs it open for writing (EBADF) and its owner or
+ * CAP_FOWNER (EPERM); a named domain needs CAP_SYS_ADMIN (EPERM). Without
  * VELLUMFS_POLICY_DOMAIN the domain stays. EBUSY: another domain, but pages
  * are shared; set VELLUMFS_MERGE_OFF and use VELLUMFS_UNMERGE first.
+ * EINVAL: merge, flags, domain, reserved. ENOMEM.
  *
  * VELLUMFS_GET_STATS needs the file open in any way. Counters move while they are read.
  *

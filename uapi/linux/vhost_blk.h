@@ -69,26 +69,35 @@ struct vhost_blk_config {
 };
 
 /*
+ * All of these answer EPERM to everybody but the owner (VHOST_SET_OWNER comes
+ * first), and EFAULT if the argument is not the caller's memory.
+ */
+
+/*
  * VHOST_BLK_SET_BACKEND - sets, replaces or (@fd = -1) removes the disk.
  * EBUSY: the queues are running. EBADF: not an open file, or not open for what
- * is asked. EINVAL: neither a regular file nor a block device, to be written but
- * open for appending, unknown flags, numbers out of range. EPERM: VHOST_SET_OWNER
- * comes first.
+ * is asked. EINVAL: neither a regular file nor a block device, or one whose
+ * filesystem has no read_iter or write_iter; to be written but open for appending;
+ * unknown flags, reserved fields that are not zero, numbers out of range.
  */
 #define VHOST_BLK_SET_BACKEND	_IOW(VHOST_VIRTIO, 0xc0, struct vhost_blk_backend)
 
 /*
  * VHOST_BLK_SET_RUNNING - 1 starts every queue that has a size and addresses, 0
  * stops all and returns when no request is in flight. Doing it again changes
- * nothing. EINVAL: another number, or no queue is ready. ENOTCONN: no disk.
- * EOPNOTSUPP: the driver accepted a feature that this disk does not offer.
- * EFAULT: a ring's addresses are not the caller's memory.
+ * nothing; when 1 fails no queue runs. EINVAL: another number, or no queue is
+ * ready; a ring's size or alignment does not fit its layout; a packed ring cannot
+ * be at that position. ENOTCONN: no disk. EOPNOTSUPP: the driver accepted a
+ * feature that this disk does not offer. EFAULT: a ring's addresses are not the
+ * caller's memory. EBUSY: a queue has no worker, and the device has as many as it
+ * may. ENOMEM.
  */
 #define VHOST_BLK_SET_RUNNING	_IOW(VHOST_VIRTIO, 0xc1, int)
 
 /*
  * VHOST_BLK_GET_CONFIG - reads the configuration space. It is answered at any
- * time once there is a disk, also while running. ENOTCONN: no disk.
+ * time once there is a disk, also while running. ENOTCONN: no disk. EINVAL:
+ * @offset and @size reach beyond VHOST_BLK_CONFIG_MAX.
  */
 #define VHOST_BLK_GET_CONFIG	_IOWR(VHOST_VIRTIO, 0xc2, struct vhost_blk_config)
 
@@ -96,13 +105,15 @@ struct vhost_blk_config {
  * VHOST_BLK_SET_CONFIG - what the driver writes to the configuration space. Only
  * the byte writeback (wce) can be written, and only if the driver accepted
  * VIRTIO_BLK_F_CONFIG_WCE; other bytes are ignored, as the driver cannot be told.
+ * ENOTCONN, EINVAL: as VHOST_BLK_GET_CONFIG.
  */
 #define VHOST_BLK_SET_CONFIG	_IOW(VHOST_VIRTIO, 0xc3, struct vhost_blk_config)
 
 /*
  * VHOST_BLK_SET_CONFIG_CALL - an eventfd that is signalled when the disk's size
  * has changed: read the configuration space again and tell the driver by a
- * configuration interrupt. -1 for none.
+ * configuration interrupt. -1 for none. EBADF: not an open file. EINVAL: not an
+ * eventfd.
  */
 #define VHOST_BLK_SET_CONFIG_CALL	_IOW(VHOST_VIRTIO, 0xc4, int)
 
