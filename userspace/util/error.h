@@ -10,13 +10,13 @@
  * @STATUS_OK: done; for "run": the guest powered off and left no status
  * @STATUS_USAGE: the command line is wrong
  * @STATUS_DATA: an input file is not what it should be
- * @STATUS_NOINPUT: an input file is missing or unreadable
- * @STATUS_UNAVAILABLE: the hypervisor device is absent, busy or lacks something
+ * @STATUS_NOINPUT: a named file, folder, tap or bridge is not there or unusable
+ * @STATUS_UNAVAILABLE: the hypervisor, tun or vhost is absent, busy or lacks something
  * @STATUS_GUEST: the guest crashed: triple fault, or a state the hypervisor gave up on
- * @STATUS_OS: the host refused memory, threads or descriptors
+ * @STATUS_OS: the host refused memory, threads, descriptors or a link change
  * @STATUS_IO: the console was lost
  * @STATUS_RESET: the guest asked for a reset
- * @STATUS_NOPERM: the hypervisor device may not be opened by this user
+ * @STATUS_NOPERM: this user may not open a device, or make or change a link
  * @STATUS_SIGNAL: plus the signal's number: stopped by that signal; Ctrl-A x counts as SIGINT
  */
 enum exit_status {
