@@ -27,7 +27,7 @@ all: modules tools
 
 help:
 	@echo 'all modules tools    build (KVER=release or KDIR=tree for another kernel)'
-	@echo 'install uninstall    modules for KVER and the vellum program under PREFIX'
+	@echo 'install uninstall    modules for KVER; the vellum program, man pages and headers under PREFIX'
 	@echo 'check                style, unit tests, and every test in the emulated machines'
 	@echo 'check-debug          every kernel-side test on the debug kernel'
 	@echo 'check-all            the slow full runs that make check has a part of'
@@ -69,11 +69,22 @@ tools:
 	@mkdir -p build
 	@+flock build/.lock $(MAKE) --no-print-directory -C userspace O=$(CURDIR)/build
 
+MAN1 := vellum.1 vellum-run.1
+MAN5 := vellumfs.5
+HEADERS := vellum.h vellumfs.h vhost_blk.h
+MANDIR = $(DESTDIR)$(PREFIX)/share/man
+INCLUDEDIR = $(DESTDIR)$(PREFIX)/include/linux
+
 install: tools modules_install
 	install -D -m 755 build/vellum $(DESTDIR)$(PREFIX)/bin/vellum
+	install -D -m 644 -t $(MANDIR)/man1 $(addprefix Documentation/man/,$(MAN1))
+	install -D -m 644 -t $(MANDIR)/man5 $(addprefix Documentation/man/,$(MAN5))
+	install -D -m 644 -t $(INCLUDEDIR) $(addprefix uapi/linux/,$(HEADERS))
 
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/vellum
+	rm -f $(addprefix $(MANDIR)/man1/,$(MAN1)) $(addprefix $(MANDIR)/man5/,$(MAN5))
+	rm -f $(addprefix $(INCLUDEDIR)/,$(HEADERS))
 	rm -f $(INSTALL_MOD_PATH)/lib/modules/$(KVER)/extra/vellum*.ko* $(INSTALL_MOD_PATH)/lib/modules/$(KVER)/extra/kmod/*/vellum*.ko*
 	/sbin/depmod $(if $(INSTALL_MOD_PATH),-b $(INSTALL_MOD_PATH)) $(KVER)
 

@@ -62,5 +62,6 @@ static void __exit vl_exit(void)
 
 module_init(vl_init);
 module_exit(vl_exit);
+MODULE_AUTHOR("The Vellum developers");
 MODULE_DESCRIPTION("A memory filesystem whose files share identical pages");
 MODULE_LICENSE("GPL");

@@ -4,7 +4,7 @@
 #define VELLUM_VELLUM_VERSION_H
 
 #ifndef VELLUM_VERSION
-#define VELLUM_VERSION	"0.1"
+#define VELLUM_VERSION	"0.1.0"
 #endif
 
 #endif
