@@ -3,7 +3,7 @@
  * Guards how KVM_RUN is interrupted: signals end it with EINTR and KVM_EXIT_INTR, immediate_exit
  * ends it before the guest runs, KVM_SET_SIGNAL_MASK decides which signals do, and a guest that
  * never exits by itself is stopped. Spinning guests keep interrupts on: with them off the VT-x
- * machine's stock KVM could not be interrupted (see ../../Documentation/testing).
+ * machine's stock KVM could not be interrupted (see ../../Documentation/testing.md).
  */
 #include <pthread.h>
 #include <signal.h>
