@@ -146,6 +146,21 @@ TEST_F(smp, init_sipi)
 	EXPECT_FALSE(sregs.cr0 & X86_CR0_PE);
 }
 
+/* Who saves the state of a vCPU that does not run finds it started, not waiting. */
+TEST_F(smp, init_sipi_is_saved)
+{
+	struct kvm_sregs sregs;
+	struct kvm_regs regs;
+
+	EXPECT_EQ(1, tvm_sync(&self->bsp));
+	EXPECT_EQ(KVM_MP_STATE_RUNNABLE, mp_state(&self->ap.cpu));
+	tvcpu_get_sregs(&self->ap.cpu, &sregs);
+	EXPECT_EQ(SIPI_PAGE, sregs.cs.base);
+	tvcpu_get_regs(&self->ap.cpu, &regs);
+	EXPECT_EQ(0, regs.rip);
+	EXPECT_EQ(KVM_EXIT_IO, run_ap(&self->ap.cpu));
+}
+
 /* The AP waits in KVM_RUN while the BSP sends, as in a real VMM. */
 TEST_F(smp, init_sipi_while_waiting)
 {

@@ -193,13 +193,13 @@ static long get_mp_state(void *object, void *arg)
 	struct hv_vcpu *vcpu = object;
 	struct kvm_mp_state *state = arg;
 
+	/* What the next KVM_RUN would begin with: there is nowhere else to say that it came. */
+	if (vcpu->lapic && vcpu->lapic->pending_events)
+		hv_lapic_events(vcpu);
 	state->mp_state = vcpu->mp_state;
 	/* A kick is not part of the state: its effect is. */
 	if (vcpu->mp_state == KVM_MP_STATE_HALTED && READ_ONCE(vcpu->pv.unhalted))
 		state->mp_state = KVM_MP_STATE_RUNNABLE;
-	if (vcpu->lapic && test_bit(HV_APIC_SIPI, &vcpu->lapic->pending_events) &&
-	    vcpu->mp_state == KVM_MP_STATE_INIT_RECEIVED)
-		state->mp_state = KVM_MP_STATE_SIPI_RECEIVED;
 	return 0;
 }
 
