@@ -212,6 +212,23 @@ TEST_F(irqfd, resample)
 	close(resample);
 }
 
+/* A level that was up when the state was taken goes down as one that came since. */
+TEST_F(irqfd, resample_of_a_restored_level)
+{
+	struct kvm_irqchip chip = { .chip_id = KVM_IRQCHIP_IOAPIC };
+	int resample = eventfd(0, EFD_NONBLOCK);
+
+	redir = REDIR_LEVEL;
+	ASSERT_EQ(0, irqfd(&self->vm, self->fd, GSI, KVM_IRQFD_FLAG_RESAMPLE, resample));
+	EXPECT_EQ(1, tvm_sync(&self->cpu));
+	TVM_MUST(self->vm.fd, KVM_GET_IRQCHIP, &chip);
+	chip.chip.ioapic.irr |= 1 << GSI;
+	TVM_MUST(self->vm.fd, KVM_SET_IRQCHIP, &chip);
+	EXPECT_EQ(101, tvm_sync(&self->cpu));
+	EXPECT_EQ(101, tvm_sync(&self->cpu));
+	close(resample);
+}
+
 struct routes {
 	struct kvm_irq_routing head;
 	struct kvm_irq_routing_entry entry[4];

@@ -82,6 +82,9 @@ int hv_ioapic_set_irq(struct hv_ioapic *ioapic, unsigned int pin, int source, bo
 	spin_lock_irqsave(&ioapic->lock, flags);
 	was_up = ioapic->sources[pin];
 	set_source(source, &ioapic->sources[pin], level);
+	/* Who lowers the pin is who held it. */
+	if (!level)
+		set_source(HV_IRQ_SOURCE_RESTORED, &ioapic->sources[pin], false);
 	is_up = ioapic->sources[pin];
 	edge = !(ioapic->redir[pin] & HV_REDIR_LEVEL);
 	if (!is_up) {
@@ -328,7 +331,8 @@ int hv_ioapic_set(struct hv_ioapic *ioapic, const struct kvm_ioapic_state *s)
 	ioapic->delivered = 0;
 	for (pin = 0; pin < KVM_IOAPIC_NUM_PINS; pin++) {
 		ioapic->redir[pin] = s->redirtbl[pin].bits & HV_REDIR_VALID & ~HV_REDIR_STATUS;
-		set_source(HV_IRQ_SOURCE_USER, &ioapic->sources[pin], ioapic->irr & BIT(pin));
+		set_source(HV_IRQ_SOURCE_USER, &ioapic->sources[pin], false);
+		set_source(HV_IRQ_SOURCE_RESTORED, &ioapic->sources[pin], ioapic->irr & BIT(pin));
 	}
 	note_vectors(ioapic);
 	for (pin = 0; pin < KVM_IOAPIC_NUM_PINS; pin++)

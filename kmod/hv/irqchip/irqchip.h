@@ -14,6 +14,7 @@ enum hv_irq_source {
 	HV_IRQ_SOURCE_IRQFD,		/* an irqfd's pulse */
 	HV_IRQ_SOURCE_RESAMPLE,		/* irqfds with a resamplefd, until acknowledged */
 	HV_IRQ_SOURCE_PIT,
+	HV_IRQ_SOURCE_RESTORED,		/* whoever held it when the state was taken */
 };
 
 #define HV_USERSPACE_IRQ_SOURCE	HV_IRQ_SOURCE_USER
@@ -46,9 +47,9 @@ int hv_routing_set_default(struct hv_vm *vm);
 void hv_routing_destroy(struct hv_vm *vm);
 
 /* What run.c and event.c ask of a vCPU's controllers. All cheap when nothing is pending. */
-bool hv_irq_pending(struct hv_vcpu *vcpu);		/* PIC through LVT0, or LAPIC above PPR */
 /* Would an interrupt of user space's 8259s be taken, as far as the controllers are concerned? */
 bool hv_irq_accepts_external(const struct hv_vcpu *vcpu);
+bool hv_irq_pending(struct hv_vcpu *vcpu);		/* PIC through LVT0, or LAPIC above PPR */
 /* the same, but what the hardware delivers by itself is only handed over to it */
 bool hv_irq_injectable(struct hv_vcpu *vcpu);
 int hv_irq_ack(struct hv_vcpu *vcpu);			/* take it: vector, or -1 */
