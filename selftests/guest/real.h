@@ -14,7 +14,8 @@ extern const char g_real_segments[], g_real_segments_end[];
 extern const char g_real_loop[], g_real_loop_end[];
 extern const char g_real_to_long[], g_real_to_long_end[];
 extern const char g_real_sipi[], g_real_sipi_end[];
-extern const char g_prot_add[], g_prot_report[], g_prot_halt[], g_prot_tables[], g_prot_hypercall[];	/* in prot.S */
+extern const char g_prot_add[], g_prot_report[], g_prot_halt[];	/* in prot.S */
+extern const char g_prot_tables[], g_prot_hypercall[];
 #endif
 
 #endif

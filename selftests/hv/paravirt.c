@@ -11,10 +11,12 @@
 #include <asm/kvm_para.h>
 
 #include "kselftest_harness.h"
+#include "real.h"
 #include "tvm.h"
 
 #define STEAL_GPA	TVM_FREE_GPA
 #define VECTOR		0x58
+#define ICR_NMI		0x400
 
 static volatile long result;
 static volatile uint64_t args[4];
@@ -164,6 +166,28 @@ static uint32_t told_features(struct tvcpu *cpu)
 	cpuid.head.nent = 256;
 	TVM_MUST(cpu->fd, KVM_GET_CPUID2, &cpuid);
 	return tvm_cpuid_find(&cpuid, KVM_CPUID_FEATURES, 0)->eax;
+}
+
+/* Each half of the mask has as many bits as a register of the caller. */
+TEST_F(pv, ipis_of_32_bits)
+{
+	struct kvm_regs regs;
+	struct tvcpu far;
+
+	if (tvm_is_kvm() && !tvm_host_is_intel())
+		SKIP(return, "stock KVM does not patch VMCALL in 32-bit code without paging");
+	tvcpu_create(&far, &self->vm, 32);
+	tvcpu_prot_mode(&self->cpu, g_prot_hypercall);
+	tvcpu_get_regs(&self->cpu, &regs);
+	regs.rax = KVM_HC_SEND_IPI;
+	regs.rbx = 0;
+	regs.rcx = 1;
+	regs.rdx = 0;
+	regs.rsi = ICR_NMI;
+	regs.rdi = G_PORT_SYNC;
+	tvcpu_set_regs(&self->cpu, &regs);
+	EXPECT_EQ(1, tvm_sync(&self->cpu));
+	tvcpu_destroy(&far);
 }
 
 /* A guest that halts without an exit is not told that it can be kicked out of it. */

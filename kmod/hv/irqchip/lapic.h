@@ -120,7 +120,11 @@ int hv_lapic_set(struct hv_vcpu *vcpu, const struct kvm_lapic_state *s);
 /* MCG_CAP says whether there is an LVT entry for CMCI; the event. No LAPIC: nothing. */
 void hv_lapic_set_cmci(struct hv_vcpu *vcpu, bool there);
 void hv_lapic_cmci(struct hv_vcpu *vcpu);
-/* KVM_HC_SEND_IPI: bit n of the mask is APIC id @min + n. The number of vCPUs that took it */
-int hv_lapic_send_ipi_mask(struct hv_vcpu *vcpu, u64 mask_lo, u64 mask_hi, u32 min, u32 icr);
+/*
+ * KVM_HC_SEND_IPI: bit n of the mask, whose halves have @bits each, is APIC id @min + n. The
+ * number of vCPUs that took it.
+ */
+int hv_lapic_send_ipi_mask(struct hv_vcpu *vcpu, u64 mask_lo, u64 mask_hi, unsigned int bits,
+			   u32 min, u32 icr);
 
 #endif /* VELLUM_IRQCHIP_LAPIC_H */

@@ -186,14 +186,15 @@ static int send_mask(struct hv_vcpu *vcpu, unsigned long mask, u64 first, u32 ic
 	return n;
 }
 
-int hv_lapic_send_ipi_mask(struct hv_vcpu *vcpu, u64 mask_lo, u64 mask_hi, u32 min, u32 icr)
+int hv_lapic_send_ipi_mask(struct hv_vcpu *vcpu, u64 mask_lo, u64 mask_hi, unsigned int bits,
+			   u32 min, u32 icr)
 {
 	u32 mode = icr & APIC_DM_FIXED_MASK;
 
 	if (!vcpu->lapic || (mode != APIC_DM_FIXED && mode != APIC_DM_NMI))
 		return 0;
 	return send_mask(vcpu, mask_lo, min, icr) +
-	       send_mask(vcpu, mask_hi, (u64)min + BITS_PER_LONG, icr);
+	       send_mask(vcpu, mask_hi, (u64)min + bits, icr);
 }
 
 /* SDM, "Typical AP Initialization Sequence": real mode at vector * 4 KiB */

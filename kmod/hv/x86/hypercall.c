@@ -56,11 +56,11 @@ static long sched_yield_to(struct hv_vcpu *vcpu, const struct hypercall *hc)
 	return 0;
 }
 
-static long send_ipi(struct hv_vcpu *vcpu, const struct hypercall *hc)
+static long send_ipi(struct hv_vcpu *vcpu, const struct hypercall *hc, bool long_mode)
 {
 	if (!vcpu->lapic || !hv_pv_has(vcpu, HV_F_KVM_SEND_IPI))
 		return -KVM_ENOSYS;
-	return hv_lapic_send_ipi_mask(vcpu, hc->a0, hc->a1, hc->a2, hc->a3);
+	return hv_lapic_send_ipi_mask(vcpu, hc->a0, hc->a1, long_mode ? 64 : 32, hc->a2, hc->a3);
 }
 
 /* Host wall clock and guest TSC of one moment. */
@@ -145,7 +145,7 @@ static noinline int call(struct hv_vcpu *vcpu, bool long_mode, unsigned int len,
 		*ret = kick_cpu(vcpu, &hc);
 		break;
 	case KVM_HC_SEND_IPI:
-		*ret = send_ipi(vcpu, &hc);
+		*ret = send_ipi(vcpu, &hc, long_mode);
 		break;
 	case KVM_HC_CLOCK_PAIRING:
 		*ret = clock_pairing(vcpu, &hc);
