@@ -203,6 +203,22 @@ TEST_F(pv, unhalt_needs_halt_exits)
 	EXPECT_EQ(1 << KVM_FEATURE_CLOCKSOURCE2, told_features(&self->cpu));
 }
 
+/* Also when the VMM chooses the exits last. */
+TEST_F(pv, unhalt_goes_with_halt_exits)
+{
+	struct kvm_enable_cap cap = {
+		.cap = KVM_CAP_X86_DISABLE_EXITS, .args[0] = KVM_X86_DISABLE_EXITS_HLT,
+	};
+
+	if (tvm_is_kvm())
+		SKIP(return, "stock KVM goes by the order of the calls");
+	set_features(&self->cpu, 1 << KVM_FEATURE_PV_UNHALT | 1 << KVM_FEATURE_CLOCKSOURCE2);
+	ASSERT_EQ(0, tvm_ioctl_p(self->vm.fd, KVM_ENABLE_CAP, &cap));
+	msr = MSR_KVM_SYSTEM_TIME_NEW;
+	EXPECT_EQ(0, tvm_sync(&self->cpu));
+	EXPECT_EQ(1 << KVM_FEATURE_CLOCKSOURCE2, told_features(&self->cpu));
+}
+
 static volatile struct kvm_steal_time *steal_area(struct tvm *vm)
 {
 	return (void *)(vm->ram + STEAL_GPA);

@@ -5,6 +5,7 @@
 #include "irqchip/lapic.h"
 #include "memory/dirty.h"
 #include "x86/async_pf.h"
+#include "x86/cpuid.h"
 #include "x86/event.h"
 #include "x86/pv_eoi.h"
 #include "x86/regs.h"
@@ -48,8 +49,10 @@ static void drain_updates(struct hv_vcpu *vcpu)
 		hv_debug_update(vcpu);
 	if (hv_request_take(vcpu, HV_REQ_MSR_FILTER))
 		hv_ops->update_msr_maps(vcpu);
-	if (hv_request_take(vcpu, HV_REQ_INTERCEPTS))
+	if (hv_request_take(vcpu, HV_REQ_INTERCEPTS)) {
+		hv_cpuid_exits_changed(vcpu);
 		hv_ops->update(vcpu);
+	}
 }
 
 static void drain_interrupts(struct hv_vcpu *vcpu)

@@ -89,6 +89,7 @@ int hv_cpuid_tables_supported(struct kvm_cpuid_entry2 *entry, int max);
 int hv_cpuid_tables_emulated(struct kvm_cpuid_entry2 *entry, int max);
 /* x86/cpuid_derive.c: what a new table means for the vCPU */
 void hv_cpuid_derive(struct hv_vcpu *vcpu);
+void hv_cpuid_exits_changed(struct hv_vcpu *vcpu);
 /* bytes of an XSAVE area for the components in @xfeatures */
 u32 hv_xstate_size(u64 xfeatures, bool compacted);
 

@@ -264,3 +264,12 @@ void hv_cpuid_refresh(struct hv_vcpu *vcpu)
 	if (e && (e->eax & (BIT(1) | BIT(3))))	/* XSAVEC, XSAVES */
 		e->ebx = hv_xstate_size(vcpu->fpu.xcr0 | vcpu->fpu.xss, true);
 }
+
+/* The exits may have been chosen after the table. */
+void hv_cpuid_exits_changed(struct hv_vcpu *vcpu)
+{
+	if (!(vcpu->vm->disabled_exits & KVM_X86_DISABLE_EXITS_HLT))
+		return;
+	hv_cpuid_derive(vcpu);
+	hv_cpuid_refresh(vcpu);
+}
