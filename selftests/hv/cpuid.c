@@ -161,6 +161,31 @@ TEST_F(cpuid, bad_counts)
 	EXPECT_EQ(-EFAULT, tvm_ioctl(self->cpu.fd, KVM_SET_CPUID2, 0x10));
 }
 
+/* The first version of the ioctl: entries without subleaves. */
+TEST_F(cpuid, old_ioctl)
+{
+	struct {
+		struct kvm_cpuid head;
+		struct kvm_cpuid_entry entry[2];
+	} old = {
+		.head.nent = 2,
+		.entry = { { .function = 0, .eax = 1 }, { .function = 1, .eax = 0x12345 } },
+	};
+	struct tvm_cpuid get = { .head.nent = 256 };
+
+	ASSERT_EQ(0, tvm_ioctl_p(self->cpu.fd, KVM_SET_CPUID, &old));
+	TVM_MUST(self->cpu.fd, KVM_GET_CPUID2, &get);
+	EXPECT_EQ(2, get.head.nent);
+	EXPECT_EQ(0x12345, get.entry[1].eax);
+	old.head.nent = 257;
+	EXPECT_EQ(-E2BIG, tvm_ioctl_p(self->cpu.fd, KVM_SET_CPUID, &old));
+	EXPECT_EQ(-EFAULT, tvm_ioctl(self->cpu.fd, KVM_SET_CPUID, 0x10));
+	ASSERT_EQ(0, tvm_ioctl_p(self->cpu.fd, KVM_SET_CPUID2, &self->set));
+	EXPECT_EQ(1, tvm_sync(&self->cpu));
+	old.head.nent = 2;
+	EXPECT_EQ(-EINVAL, tvm_ioctl_p(self->cpu.fd, KVM_SET_CPUID, &old));
+}
+
 TEST_F(cpuid, entries_beyond_the_mapping)
 {
 	uint8_t *mem = tvm_mem(2 * TVM_PAGE);

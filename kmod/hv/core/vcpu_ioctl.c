@@ -158,6 +158,11 @@ static long set_cpuid2(void *vcpu, void *arg)
 	return hv_cpuid_set2(vcpu, (void __user *)arg);
 }
 
+static long set_cpuid(void *vcpu, void *arg)
+{
+	return hv_cpuid_set(vcpu, (void __user *)arg);
+}
+
 static long get_cpuid2(void *vcpu, void *arg)
 {
 	return hv_cpuid_get2(vcpu, (void __user *)arg);
@@ -392,6 +397,7 @@ static const struct hv_ioctl vcpu_ioctls[] = {
 	{ KVM_SMI, HV_ARG_VALUE, smi },
 	{ KVM_GET_MSRS, HV_ARG_USER, get_msrs },
 	{ KVM_SET_MSRS, HV_ARG_USER, set_msrs },
+	{ KVM_SET_CPUID, HV_ARG_USER, set_cpuid },
 	{ KVM_SET_CPUID2, HV_ARG_USER, set_cpuid2 },
 	{ KVM_GET_CPUID2, HV_ARG_USER, get_cpuid2 },
 	{ KVM_GET_FPU, HV_ARG_OUT, get_fpu },

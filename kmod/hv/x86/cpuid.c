@@ -274,10 +274,21 @@ static void table_set(struct hv_vcpu *vcpu, const struct kvm_cpuid_entry2 *entry
 	hv_ops->update(vcpu);
 }
 
+static int table_replace(struct hv_vcpu *vcpu, const struct kvm_cpuid_entry2 *entry, u32 n)
+{
+	/* A guest that has run keeps its CPU model. */
+	if (vcpu->stat.exits)
+		return same_table(vcpu, entry, n) ? 0 : -EINVAL;
+	if (!table_valid(entry, n))
+		return -EINVAL;
+	table_set(vcpu, entry, n);
+	return 0;
+}
+
 int hv_cpuid_set2(struct hv_vcpu *vcpu, struct kvm_cpuid2 __user *u)
 {
 	struct kvm_cpuid_entry2 *entry;
-	int ret = -EINVAL;
+	int ret;
 	u32 n;
 
 	if (get_user(n, &u->nent))
@@ -287,13 +298,35 @@ int hv_cpuid_set2(struct hv_vcpu *vcpu, struct kvm_cpuid2 __user *u)
 	entry = vmemdup_user(u->entries, array_size(n, sizeof(*entry)));
 	if (IS_ERR(entry))
 		return PTR_ERR(entry);
-	if (vcpu->stat.exits) {
-		/* A guest that has run keeps its CPU model. */
-		ret = same_table(vcpu, entry, n) ? 0 : -EINVAL;
-	} else if (table_valid(entry, n)) {
-		table_set(vcpu, entry, n);
-		ret = 0;
+	ret = table_replace(vcpu, entry, n);
+	kvfree(entry);
+	return ret;
+}
+
+int hv_cpuid_set(struct hv_vcpu *vcpu, struct kvm_cpuid __user *u)
+{
+	struct kvm_cpuid_entry2 *entry;
+	struct kvm_cpuid_entry old;
+	int ret = -EFAULT;
+	u32 n, i;
+
+	if (get_user(n, &u->nent))
+		return -EFAULT;
+	if (n > HV_CPUID_MAX)
+		return -E2BIG;
+	entry = kvcalloc(n, sizeof(*entry), GFP_KERNEL_ACCOUNT);
+	if (!entry)
+		return -ENOMEM;
+	for (i = 0; i < n; i++) {
+		if (copy_from_user(&old, &u->entries[i], sizeof(old)))
+			goto out;
+		entry[i] = (struct kvm_cpuid_entry2){
+			.function = old.function,
+			.eax = old.eax, .ebx = old.ebx, .ecx = old.ecx, .edx = old.edx,
+		};
 	}
+	ret = table_replace(vcpu, entry, n);
+out:
 	kvfree(entry);
 	return ret;
 }

@@ -72,6 +72,7 @@ static inline bool hv_pv_has(const struct hv_vcpu *vcpu, enum hv_feature f)
 int hv_cpuid_init(struct hv_vcpu *vcpu);		/* an empty table */
 void hv_cpuid_free(struct hv_vcpu *vcpu);
 /* ioctl bodies: user pointers */
+int hv_cpuid_set(struct hv_vcpu *vcpu, struct kvm_cpuid __user *u);
 int hv_cpuid_set2(struct hv_vcpu *vcpu, struct kvm_cpuid2 __user *u);
 int hv_cpuid_get2(struct hv_vcpu *vcpu, struct kvm_cpuid2 __user *u);
 /* emulated: KVM_GET_EMULATED_CPUID, else KVM_GET_SUPPORTED_CPUID */
