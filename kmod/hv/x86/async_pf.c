@@ -280,7 +280,8 @@ int hv_async_pf_enable_write(struct hv_vcpu *vcpu, u64 value, bool host)
 
 int hv_async_pf_vector_write(struct hv_vcpu *vcpu, u64 value)
 {
-	if (value > U8_MAX || !vcpu->lapic)
+	/* Without a LAPIC there is none, which a VMM that restores all MSRs may say. */
+	if (value > U8_MAX || (value && !vcpu->lapic))
 		return 1;
 	vcpu->apf.vector_msr = value;
 	return 0;
