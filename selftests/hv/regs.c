@@ -138,6 +138,7 @@ TEST_F(regs, bad_control_registers)
 	REFUSED(s.cr0 &= ~X86_CR0_PE);		/* PG without PE */
 	REFUSED(s.cr4 &= ~X86_CR4_PAE);		/* long mode without PAE */
 	REFUSED(s.cr3 |= BIT64(62));		/* beyond any physical address */
+	REFUSED((s.cr4 |= BIT64(17), s.cr3 |= BIT64(63)));	/* PCID: MOV's operand, no CR3 */
 	REFUSED(s.efer &= ~EFER_LMA);		/* LME and PG without LMA */
 	REFUSED(s.efer |= BIT64(5));
 	REFUSED(s.efer |= BIT64(63));

@@ -103,7 +103,8 @@ static bool modes_valid(struct hv_vcpu *vcpu, const struct kvm_sregs2 *s)
 		/* Long mode: LMA follows from LME and PG, and wants PAE. */
 		if (!(s->cr4 & X86_CR4_PAE) || !(s->efer & EFER_LMA))
 			return false;
-		if (s->cr3 & ~hv_cr3_mask(vcpu, s->cr4))
+		/* Bit 63 is an operand of MOV, not part of the register. */
+		if (s->cr3 & ~hv_cr3_mask(vcpu, 0))
 			return false;
 		return true;
 	}
@@ -178,8 +179,8 @@ static void common_set(struct hv_vcpu *vcpu, const struct kvm_sregs2 *s)
 static void pdptrs_set(struct hv_vcpu *vcpu, const u64 *pdptrs)
 {
 	memcpy(vcpu->pdptr, pdptrs, sizeof(vcpu->pdptr));
-	/* Back ends take them when CR3 is set. */
 	vcpu->avail |= BIT(HV_REG_PDPTR);
+	/* Back ends take them when CR3 is set. */
 	hv_ops->set_cr3(vcpu, vcpu->cr3);
 }
 
