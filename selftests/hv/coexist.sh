@@ -31,7 +31,7 @@ missing() {
 	[ ! -e /dev/vellum ]
 	tap_result $? "no device is left"
 	log_lines | sed 's/^/# /'
-	log_lines | grep -q -i -E 'ept|unrestricted|virtual NMI|VPID|tertiary|secondary'
+	log_lines | grep -q -E 'EPT|unrestricted guest'
 	tap_result $? "the message names the missing feature"
 	[ "$tap_failed" -eq 0 ] || sed 's/^/# /' /tmp/modprobe.log
 	tap_end
