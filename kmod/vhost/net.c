@@ -10,13 +10,12 @@
 #include <linux/nospec.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
+#include <linux/vellum.h>
 #include <linux/vhost.h>
 #include <net/sock.h>
 
 #include "net.h"
 #include "trace.h"
-
-#define DEVICE_NAME	"vellum-vhost-net"
 
 static u64 features(struct vh_dev *dev)
 {
@@ -246,7 +245,7 @@ static const struct file_operations net_fops = {
 
 static struct miscdevice net_device = {
 	.minor = MISC_DYNAMIC_MINOR,
-	.name = DEVICE_NAME,
+	.name = VELLUM_VHOST_NET_DEVICE_NAME,
 	.fops = &net_fops,
 	.mode = 0660,
 };

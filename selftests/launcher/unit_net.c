@@ -18,7 +18,7 @@
 #include "kselftest_harness.h"
 #include "vellum_types_undef.h"
 #include "net/link.h"
-#include "vellum/nets.h"
+#include "vellum/vhost_choice.h"
 #include "virtio/net.h"
 
 #define RAM_SIZE	(4 * MIB)

@@ -4,6 +4,7 @@
 #define VELLUM_TEST_DEV_H
 
 #include <pthread.h>
+#include <linux/vellum.h>
 #include <linux/vhost.h>
 #include <linux/vhost_blk.h>
 #include <linux/virtio_blk.h>
@@ -27,8 +28,6 @@ struct vhost_vring_worker {
 #define VHOST_ATTACH_VRING_WORKER	_IOW(VHOST_VIRTIO, 0x15, struct vhost_vring_worker)
 #define VHOST_GET_VRING_WORKER	_IOWR(VHOST_VIRTIO, 0x16, struct vhost_vring_worker)
 #endif
-
-#define NET_DEVICE	"/dev/vellum-vhost-net"
 
 #define PLATFORM	BIT64(VIRTIO_F_ACCESS_PLATFORM)
 #define PACKED	BIT64(VIRTIO_F_RING_PACKED)

@@ -115,7 +115,7 @@ FIXTURE_SETUP(net)
 	bool ours = variant->features & BIT64(VHOST_NET_F_VIRTIO_NET_HDR);
 	unsigned int i;
 
-	self->fd = dev_open(NET_DEVICE);
+	self->fd = dev_open(VELLUM_VHOST_NET_DEVICE_PATH);
 	ASSERT_LE(0, self->fd);
 	/* No frames but ours. */
 	put("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1");

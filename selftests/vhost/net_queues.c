@@ -64,7 +64,7 @@ static bool open_pair(struct pair *p)
 	unsigned int i;
 	int ret;
 
-	p->fd = dev_open(NET_DEVICE);
+	p->fd = dev_open(VELLUM_VHOST_NET_DEVICE_PATH);
 	if (p->fd < 0)
 		return false;
 	tmem_init(&p->mem, MEM_SIZE);

@@ -4,6 +4,7 @@
 #include <getopt.h>
 #include <json-c/json.h>
 #include <linux/kvm.h>
+#include <linux/vellum.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -133,7 +134,7 @@ static int show(const char *device, bool json, struct error *err)
 
 int cmd_info(int argc, char **argv, struct error *err)
 {
-	const char *device = KVM_DEVICE_DEFAULT;
+	const char *device = VELLUM_DEVICE_PATH;
 	bool json = false;
 	int c;
 

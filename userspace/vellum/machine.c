@@ -7,6 +7,7 @@
 #include "vellum/machine.h"
 
 #include <errno.h>
+#include <linux/vhost_blk.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,7 @@
 #include "devices/ports.h"
 #include "vellum/nets.h"
 #include "vellum/sandbox.h"
+#include "vellum/vhost_choice.h"
 #include "vellum/wiring.h"
 #include "vm/cpuid.h"
 
@@ -60,8 +62,8 @@ static int open_disks(struct machine *m, struct error *err)
 		struct virtio_blk *blk = &m->disks[i];
 
 		if (blk_open(blk, o->disks[i].path, o->disks[i].readonly, err) ||
-		    vhost_choose(&blk->vhost, &o->disks[i].vhost, VHOST_BLK_DEVICE, blk->option,
-				 err))
+		    vhost_choose(&blk->vhost, &o->disks[i].vhost, VHOST_BLK_DEVICE_PATH,
+				 blk->option, err))
 			return -1;
 	}
 	return 0;

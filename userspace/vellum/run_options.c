@@ -3,6 +3,7 @@
 #include "vellum/run_options.h"
 
 #include <getopt.h>
+#include <linux/vellum.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -197,7 +198,7 @@ int run_options_parse(struct run_options *o, int argc, char **argv, struct error
 
 	o->mem = MEM_DEFAULT;
 	o->cpus = 1;
-	o->device = KVM_DEVICE_DEFAULT;
+	o->device = VELLUM_DEVICE_PATH;
 	o->sandbox = true;
 	while ((c = next_option(argc, argv, options, err)) > 0)
 		if (set_option(o, c, optarg, err))

@@ -8,7 +8,6 @@
 
 #include <linux/virtio_blk.h>
 
-#define VHOST_BLK_DEVICE	"/dev/vellum-vhost-blk"
 #define BLK_CLASS_SCSI		0x010000
 
 /**

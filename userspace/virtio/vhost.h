@@ -6,8 +6,6 @@
 #include "virtio/device.h"
 #include "vm/route.h"
 
-#define VHOST_NET_DEVICE	"/dev/vellum-vhost-net"
-
 /**
  * struct vhost_queue - the wires of one queue
  * @kick_fd: from the guest's doorbell to the kernel

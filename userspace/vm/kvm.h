@@ -6,8 +6,6 @@
 #include "util/error.h"
 #include "util/types.h"
 
-#define KVM_DEVICE_DEFAULT	"/dev/vellum"
-
 /**
  * struct kvm - one open hypervisor and at most one VM
  * @path: device, for messages
