@@ -18,7 +18,9 @@ KDIR = $(firstword $(wildcard /lib/modules/$(KVER)/build /usr/src/linux-headers-
 endif
 
 BUILD = build/$(KVER)
-KSOURCES := Kbuild $(shell find kmod uapi -type f 2>/dev/null)
+KSOURCES := Kbuild $(shell find kmod uapi -type f)
+# Links to the sources; those of files that are gone go, too.
+LINK = cp -rsf $(CURDIR)/Kbuild $(CURDIR)/kmod $(CURDIR)/uapi $(BUILD)/ && find $(BUILD) -xtype l -delete
 KMAKE = $(MAKE) -C $(KDIR) M=$(CURDIR)/$(BUILD)
 
 .PHONY: all modules tools install uninstall modules_install check check-debug check-all check-kvm-selftests demo bench lab style sparse clean help
@@ -28,6 +30,7 @@ all: modules tools
 help:
 	@echo 'all modules tools    build (KVER=release or KDIR=tree for another kernel)'
 	@echo 'install uninstall    modules for KVER; the vellum program, man pages and headers under PREFIX'
+	@echo 'obj F=kmod/...c      one object, for the edit-compile loop'
 	@echo 'check                style, unit tests, and every test in the emulated machines'
 	@echo 'check-debug          every kernel-side test on the debug kernel'
 	@echo 'check-all            the slow full runs that make check has a part of'
@@ -49,16 +52,14 @@ $(BUILD)/.built: $(KSOURCES)
 
 .PHONY: build-locked
 build-locked:
-	@cp -rsf $(CURDIR)/Kbuild $(CURDIR)/kmod $(wildcard $(CURDIR)/uapi) $(BUILD)/
-	@find $(BUILD) -xtype l -delete
+	@$(LINK)
 	+$(KMAKE) modules
 	@touch $(BUILD)/.built
 
-# One object, for the edit-compile loop: make obj F=kmod/hv/core/vm.c
 .PHONY: obj
 obj:
 	@mkdir -p $(BUILD)
-	@cp -rsf $(CURDIR)/Kbuild $(CURDIR)/kmod $(wildcard $(CURDIR)/uapi) $(BUILD)/
+	@$(LINK)
 	@+flock $(BUILD)/.lock $(KMAKE) $(basename $(F)).o
 
 modules_install: modules
