@@ -15,8 +15,8 @@
 /* Numbers devices in messages and in debugfs. */
 static atomic_t last_id;
 
-int vh_dev_init(struct vh_dev *dev, const struct vh_dev_ops *ops, struct vh_vq **vqs,
-		unsigned int nvqs)
+void vh_dev_init(struct vh_dev *dev, const struct vh_dev_ops *ops, struct vh_vq **vqs,
+		 unsigned int nvqs)
 {
 	unsigned int i;
 
@@ -30,7 +30,6 @@ int vh_dev_init(struct vh_dev *dev, const struct vh_dev_ops *ops, struct vh_vq *
 	for (i = 0; i < nvqs; i++)
 		vh_vq_init(vqs[i], dev, i);
 	vh_stats_add(dev);
-	return 0;
 }
 
 /* Everything an owner set up, undone. */

@@ -87,8 +87,8 @@ struct vh_dev {
 	u32 id;
 };
 
-int vh_dev_init(struct vh_dev *dev, const struct vh_dev_ops *ops, struct vh_vq **vqs,
-		unsigned int nvqs);
+void vh_dev_init(struct vh_dev *dev, const struct vh_dev_ops *ops, struct vh_vq **vqs,
+		 unsigned int nvqs);
 void vh_dev_release(struct vh_dev *dev);
 
 /**
