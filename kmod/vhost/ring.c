@@ -102,6 +102,14 @@ static bool join_last(struct vh_vq *vq, u16 id, u16 slots, u32 len)
 	return true;
 }
 
+static int ring_flush(struct vh_vq *vq)
+{
+	if (!vq->used_n)
+		return 0;
+	vq->stats.batches++;
+	return vq->ring->flush(vq);
+}
+
 int vh_ring_push(struct vh_vq *vq, u16 id, u16 slots, u32 len)
 {
 	int ret;
@@ -110,7 +118,7 @@ int vh_ring_push(struct vh_vq *vq, u16 id, u16 slots, u32 len)
 	if (vh_vq_has(vq, VIRTIO_F_IN_ORDER) && join_last(vq, id, slots, len))
 		return 0;
 	if (vq->used_n == VH_BATCH) {
-		ret = vh_ring_flush(vq);
+		ret = ring_flush(vq);
 		if (ret)
 			return ret;
 	}
@@ -120,17 +128,9 @@ int vh_ring_push(struct vh_vq *vq, u16 id, u16 slots, u32 len)
 	return 0;
 }
 
-int vh_ring_flush(struct vh_vq *vq)
-{
-	if (!vq->used_n)
-		return 0;
-	vq->stats.batches++;
-	return vq->ring->flush(vq);
-}
-
 int vh_ring_notify(struct vh_vq *vq)
 {
-	int ret = vh_ring_flush(vq);
+	int ret = ring_flush(vq);
 
 	if (ret)
 		return ret;
@@ -169,7 +169,7 @@ int vh_ring_kick_on(struct vh_vq *vq)
 	return ret > 0 && waits(vq) ? 0 : ret;
 }
 
-int vh_ring_more(struct vh_vq *vq)
+static int ring_more(struct vh_vq *vq)
 {
 	return waits(vq) ? 0 : vq->ring->more(vq);
 }
@@ -195,7 +195,7 @@ int vh_ring_spin(struct vh_vq *vq)
 		return 0;
 	end = ktime_get_ns() + (u64)vq->busy_us * NSEC_PER_USEC;
 	do {
-		ret = vh_ring_more(vq);
+		ret = ring_more(vq);
 		if (ret)
 			return ret;
 		cpu_relax();

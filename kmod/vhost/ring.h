@@ -40,13 +40,10 @@ int vh_ring_pop(struct vh_vq *vq, struct vh_chain *chain, unsigned int first);
 /* Puts the @n chains popped last, of @slots together, back to be popped again. */
 void vh_ring_unpop(struct vh_vq *vq, unsigned int n, unsigned int slots);
 
-/* The device is done with the chain and has written @len bytes; seen after vh_ring_flush(). */
+/* The device is done with the chain and has written @len bytes; seen after vh_ring_notify(). */
 int vh_ring_push(struct vh_vq *vq, u16 id, u16 slots, u32 len);
 
-/* Shows the driver what was pushed, without interrupting it. */
-int vh_ring_flush(struct vh_vq *vq);
-
-/* Flushes, and interrupts the driver if it wants that. */
+/* Shows the driver what was pushed, and interrupts it if it wants that. */
 int vh_ring_notify(struct vh_vq *vq);
 
 /* Asks the driver not to kick. A hint: kicks may still come. */
@@ -54,9 +51,6 @@ int vh_ring_kick_off(struct vh_vq *vq);
 
 /* Asks the driver to kick for what is new. 1: it came meanwhile, go on. */
 int vh_ring_kick_on(struct vh_vq *vq);
-
-/* Buffers are available. */
-int vh_ring_more(struct vh_vq *vq);
 
 /* Waits for buffers as long as the busy-poll timeout of the queue says. 1: they are there. */
 int vh_ring_spin(struct vh_vq *vq);
@@ -79,7 +73,7 @@ int vh_ring_set_base(struct vh_vq *vq, u32 base);
  * @wants_call: whether the driver wants to hear of the vh_vq.unsignalled entries used last
  * @kick_off: see vh_ring_kick_off()
  * @kick_on: see vh_ring_kick_on()
- * @more: see vh_ring_more()
+ * @more: whether buffers are available
  * @start: checks the addresses and the position, and finds out the rest of it
  * @areas: bytes of what the driver, and then of what the device is told the address of
  * @desc_perm: what is done to the first of them
