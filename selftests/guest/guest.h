@@ -66,22 +66,6 @@ static inline uint8_t g_inb(uint16_t port)
 	return val;
 }
 
-static inline uint16_t g_inw(uint16_t port)
-{
-	uint16_t val;
-
-	asm volatile("inw %w1, %0" : "=a"(val) : "d"(port) : "memory");
-	return val;
-}
-
-static inline uint32_t g_inl(uint16_t port)
-{
-	uint32_t val;
-
-	asm volatile("inl %w1, %0" : "=a"(val) : "d"(port) : "memory");
-	return val;
-}
-
 /* Hands @val to the host's tvm_sync(). */
 static inline void g_sync(uint32_t val)
 {

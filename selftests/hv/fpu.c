@@ -226,7 +226,6 @@ TEST_F(fpu, set_reaches_the_guest)
 #define XSAVE_MXCSR		6	/* in 32-bit words */
 #define XSAVE_XMM5		60
 #define XSAVE_XSTATE_BV		128
-#define XSAVE_XCOMP_BV		130
 
 TEST_F(fpu, xsave_round_trip)
 {

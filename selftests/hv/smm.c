@@ -17,8 +17,6 @@
 #include "tvm.h"
 
 #define SMBASE		0x200000UL
-#define HANDLER		(SMBASE + 0x8000)
-#define SAVE_AREA	(SMBASE + 0xfe00)
 #define SAVE_HALT	0xc9
 #define SAVE_REVISION	0xfc
 #define HALT_VECTOR	0x61

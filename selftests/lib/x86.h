@@ -42,7 +42,6 @@
 #define DB_VECTOR		1
 #define BP_VECTOR		3
 #define UD_VECTOR		6
-#define DF_VECTOR		8
 #define GP_VECTOR		13
 #define PF_VECTOR		14
 
@@ -108,8 +107,6 @@
 #define CPUID_1_ECX_AVX	BIT64(28)
 #define CPUID_1_ECX_TSC_DEADLINE BIT64(24)
 #define CPUID_1_ECX_X2APIC	BIT64(21)
-#define CPUID_1_ECX_HYPERVISOR	BIT64(31)
 #define CPUID_7_ECX_LA57	BIT64(16)
-#define CPUID_80000001_EDX_NX	BIT64(20)
 
 #endif

@@ -24,7 +24,6 @@
 #define PATIENCE_MS	120000	/* for processes to end, on a loaded machine */
 #define POLL_MS		50
 #define OPS_PER_FILE	16	/* before a worker looks at the time */
-#define RAM_DISK_MIB	4
 
 static const char *const mount_options[MODEL_MOUNTS] = {
 	"size=64M|domain=a", "size=64M|domain=b", "size=64M|domain=a?huge=always",
