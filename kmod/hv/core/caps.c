@@ -202,7 +202,7 @@ static long enable_split_irqchip(struct hv_vm *vm, u64 pins)
 {
 	if (pins > HV_MAX_SPLIT_PINS)
 		return -EINVAL;
-	return hv_irqchip_create_split(vm, pins);
+	return hv_irqchip_create_split(vm);
 }
 
 static long enable_x2apic_api(struct hv_vm *vm, u64 flags)

@@ -41,7 +41,6 @@ struct hv_caps {
 struct hv_ops {
 	const char *name;		/* "vmx", "svm" */
 	size_t vcpu_size;		/* of the struct that embeds struct hv_vcpu first */
-	u16 tdp_format;			/* enum hv_tdp_format, memory/tdp_format.h */
 
 	/*
 	 * Module load. 0, or -ENODEV (another vendor's CPU, silent), -EOPNOTSUPP

@@ -32,7 +32,7 @@ struct hv_emul;
 enum hv_reg {
 	HV_REG_RIP, HV_REG_RSP, HV_REG_RFLAGS,
 	HV_REG_CR0, HV_REG_CR3, HV_REG_CR4,
-	HV_REG_CS_SS,		/* vcpu->cpl (SS.DPL), cs_l, cs_db */
+	HV_REG_CS_SS,		/* vcpu->cpl (SS.DPL), cs_l */
 	HV_REG_PDPTR,		/* with PAE paging */
 };
 
@@ -97,7 +97,6 @@ struct hv_tsc {
 	u64 adjust;			/* IA32_TSC_ADJUST */
 	u32 khz;			/* guest's rate */
 	u64 ratio;			/* hv_caps.tsc_ratio_frac_bits fraction bits; 0: 1:1 */
-	u64 last_guest;			/* newest value ever shown */
 };
 
 /** struct hv_pv - paravirtual per-vCPU areas (x86/pvclock.c, x86/hypercall.c) */
@@ -157,7 +156,6 @@ struct hv_msr_state {
 	u64 bios_sign, hwcr;
 	u64 star, lstar, cstar, sfmask, kernel_gs_base;	/* guest values when not in hardware */
 	u64 sysenter_cs, sysenter_esp, sysenter_eip;
-	u64 debugctl;
 };
 
 /** struct hv_dirty_ring - pages this vCPU wrote (memory/dirty_ring.c); indices run freely */
@@ -204,7 +202,7 @@ struct hv_vcpu {
 	u64 rip, rflags;		/* valid if avail */
 	unsigned long avail, dirty;	/* BIT(enum hv_reg) */
 	u8 cpl;				/* HV_REG_CS_SS: valid if avail */
-	bool cs_l, cs_db;
+	bool cs_l;
 	bool shadow;			/* an interrupt shadow is in force; back ends keep it */
 	u64 cr0, cr2, cr3, cr4, efer;	/* guest-owned bits of cr0, cr4: valid if avail */
 	u64 cr8;			/* without an in-kernel LAPIC */

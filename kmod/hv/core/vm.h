@@ -93,7 +93,6 @@ struct hv_vm {
 	void *apic_page;		/* back end: what 0xfee00000 is mapped to; vm->lock */
 	atomic_t apic_inhibits;		/* LAPICs that must not be reached through it */
 	bool split_irqchip;
-	u8 split_ioapic_pins;
 	spinlock_t irqfds_lock;		/* irqfds; interrupts off */
 	struct list_head irqfds;	/* irqfds_lock */
 	struct list_head ioeventfds;	/* slots_lock */
@@ -102,7 +101,6 @@ struct hv_vm {
 
 	struct hv_clock clock;
 	atomic_t apf_count;		/* pages waited for, or ready and not told: async_pf.c */
-	u64 tss_addr, identity_map_addr;
 	u64 disabled_quirks;		/* KVM_X86_QUIRK_*: see hv_quirk_off() */
 	u64 disabled_exits;		/* KVM_X86_DISABLE_EXITS_* */
 	bool bus_lock_exits;		/* KVM_CAP_X86_BUS_LOCK_EXIT */

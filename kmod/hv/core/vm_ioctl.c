@@ -126,7 +126,7 @@ static long irq_line_status(void *object, void *arg)
 
 	if (!hv_vm_irqchip_in_kernel(vm))
 		return -ENXIO;
-	line->status = hv_gsi_set_level(vm, HV_USERSPACE_IRQ_SOURCE, line->irq,
+	line->status = hv_gsi_set_level(vm, HV_IRQ_SOURCE_USER, line->irq,
 					!!line->level);
 	return 0;
 }
@@ -226,24 +226,15 @@ static long reinject_control(void *vm, void *arg)
 /* The three TSS pages and the identity map served real mode without unrestricted guest. */
 static long set_tss_addr(void *object, void *addr)
 {
-	struct hv_vm *vm = object;
-
-	if ((unsigned long)addr > U32_MAX - 3 * PAGE_SIZE)
-		return -EINVAL;
-	vm->tss_addr = (unsigned long)addr;
-	return 0;
+	return (unsigned long)addr > U32_MAX - 3 * PAGE_SIZE ? -EINVAL : 0;
 }
 
 static long set_identity_map_addr(void *object, void *arg)
 {
 	struct hv_vm *vm = object;
 
-	scoped_guard(mutex, &vm->lock) {
-		if (vm->created_vcpus)
-			return -EINVAL;
-		vm->identity_map_addr = *(u64 *)arg;
-	}
-	return 0;
+	guard(mutex)(&vm->lock);
+	return vm->created_vcpus ? -EINVAL : 0;
 }
 
 static long set_boot_cpu_id(void *object, void *id)

@@ -90,20 +90,17 @@ int hv_irqchip_create(struct hv_vm *vm)
 /**
  * hv_irqchip_create_split() - KVM_CAP_SPLIT_IRQCHIP: only LAPICs in the kernel
  * @vm: the VM
- * @ioapic_pins: GSIs that belong to the IOAPIC of user space
  *
  * Return: as hv_irqchip_create()
  */
-int hv_irqchip_create_split(struct hv_vm *vm, u8 ioapic_pins)
+int hv_irqchip_create_split(struct hv_vm *vm)
 {
 	int ret;
 
 	mutex_lock(&vm->lock);
 	ret = creation_error(vm);
-	if (!ret) {
-		vm->split_ioapic_pins = ioapic_pins;
+	if (!ret)
 		WRITE_ONCE(vm->split_irqchip, true);
-	}
 	mutex_unlock(&vm->lock);
 	return ret;
 }

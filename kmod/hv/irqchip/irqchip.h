@@ -17,12 +17,11 @@ enum hv_irq_source {
 	HV_IRQ_SOURCE_RESTORED,		/* whoever held it when the state was taken */
 };
 
-#define HV_USERSPACE_IRQ_SOURCE	HV_IRQ_SOURCE_USER
 #define HV_MAX_IRQ_ROUTES	4096	/* entries in a GSI routing table */
 
 /* VM ioctls. 0 or -errno; take vm->lock, vm->slots_lock and vm->irq_lock as they need. */
 int hv_irqchip_create(struct hv_vm *vm);		/* PIC pair, IOAPIC, default routing */
-int hv_irqchip_create_split(struct hv_vm *vm, u8 ioapic_pins);
+int hv_irqchip_create_split(struct hv_vm *vm);
 void hv_irqchip_destroy(struct hv_vm *vm);		/* NULL-safe */
 int hv_irqchip_get(struct hv_vm *vm, struct kvm_irqchip *chip);
 int hv_irqchip_set(struct hv_vm *vm, const struct kvm_irqchip *chip);

@@ -27,11 +27,6 @@ static int guest_copy_out(void __user *hva, void *buf, unsigned long len)
 	return copy_to_user(hva, buf, len) ? -EFAULT : 0;
 }
 
-static int guest_copy_zero(void __user *hva, void *buf, unsigned long len)
-{
-	return clear_user(hva, len) ? -EFAULT : 0;
-}
-
 /* Before the write: whatever it dirties must find its place in the log. */
 static bool guest_loggable(struct hv_vcpu *vcpu, const struct hv_memslot *slot, unsigned long len)
 {
@@ -107,8 +102,7 @@ static int guest_copy(struct hv_vcpu *vcpu, u64 gpa, void *buf, unsigned long le
 		if (write)
 			guest_dirtied(vcpu, slot, gpa, n);
 		gpa += n;
-		if (buf)
-			buf += n;
+		buf += n;
 		len -= n;
 	}
 	srcu_read_unlock(&vm->srcu, idx);
@@ -174,19 +168,6 @@ int hv_guest_read_once(struct hv_vcpu *vcpu, u64 gpa, u64 *val, unsigned int siz
 int hv_guest_write(struct hv_vcpu *vcpu, u64 gpa, const void *buf, unsigned long len)
 {
 	return guest_copy(vcpu, gpa, (void *)buf, len, true, guest_copy_out);
-}
-
-/**
- * hv_guest_clear() - zero guest-physical memory and log the pages as dirty
- * @vcpu: whose memory, loaded; its task is the caller
- * @gpa: guest-physical address, bytes
- * @len: bytes, may span slots
- *
- * Return: 0 or -EFAULT.
- */
-int hv_guest_clear(struct hv_vcpu *vcpu, u64 gpa, unsigned long len)
-{
-	return guest_copy(vcpu, gpa, NULL, len, true, guest_copy_zero);
 }
 
 #define GUEST_CMPXCHG(type, hva, old, new)						\

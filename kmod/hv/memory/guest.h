@@ -12,7 +12,6 @@
 int hv_guest_read(struct hv_vcpu *vcpu, u64 gpa, void *buf, unsigned long len);
 int hv_guest_read_once(struct hv_vcpu *vcpu, u64 gpa, u64 *val, unsigned int size);
 int hv_guest_write(struct hv_vcpu *vcpu, u64 gpa, const void *buf, unsigned long len);
-int hv_guest_clear(struct hv_vcpu *vcpu, u64 gpa, unsigned long len);
 /*
  * Atomic compare-and-exchange of 1, 2, 4, 8 or 16 aligned bytes: 0,
  * -EAGAIN (differed; *old updated), -EFAULT

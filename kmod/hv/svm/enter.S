@@ -27,8 +27,7 @@
 #define R14	GPR(14)
 #define R15	GPR(15)
 
-/* Stack, from RSP up, while the guest runs. */
-#define STACK_VMCB	0
+/* Stack, from RSP up, while the guest runs; the VMCB is on top. */
 #define STACK_GPR	8
 #define STACK_HOST	16
 

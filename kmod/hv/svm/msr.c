@@ -35,8 +35,6 @@ static u64 *save_area_msr(struct hv_vcpu *vcpu, u32 msr)
 		return &save->sysenter_esp;
 	case MSR_IA32_SYSENTER_EIP:
 		return &save->sysenter_eip;
-	case MSR_IA32_CR_PAT:
-		return &save->g_pat;
 	default:
 		return NULL;
 	}
@@ -98,7 +96,6 @@ static int set_debugctl(struct hv_vcpu *vcpu, u64 value)
 	if (value & ~(u64)DEBUGCTLMSR_BTF)
 		return 1;
 	svm_save(vcpu)->dbgctl = value;
-	vcpu->msr.debugctl = value;
 	return 0;
 }
 

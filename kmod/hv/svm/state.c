@@ -108,7 +108,6 @@ void svm_cache_reg(struct hv_vcpu *vcpu, enum hv_reg reg)
 	if (reg == HV_REG_CS_SS) {
 		vcpu->cpl = save->cpl;
 		vcpu->cs_l = save->cs.attrib >> SVM_SELECTOR_L_SHIFT & 1;
-		vcpu->cs_db = save->cs.attrib >> SVM_SELECTOR_DB_SHIFT & 1;
 	} else if (reg == HV_REG_CR3) {
 		vcpu->cr3 = save->cr3;
 	} else if (reg == HV_REG_PDPTR) {

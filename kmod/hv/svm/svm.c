@@ -11,7 +11,6 @@
 
 #include "compat/compat.h"
 #include "core/machine_check.h"
-#include "memory/tdp_format.h"
 #include "svm/svm.h"
 
 DEFINE_PER_CPU(struct svm_cpu, svm_cpu);
@@ -255,7 +254,6 @@ static int svm_set_deadline(struct hv_vcpu *vcpu, u64 deadline)
 const struct hv_ops hv_svm_ops = {
 	.name = "svm",
 	.vcpu_size = sizeof(struct hv_svm),
-	.tdp_format = HV_TDP_NPT,
 	.probe = svm_load,
 	.unprobe = svm_unload,
 	.cpu_on = svm_cpu_on,

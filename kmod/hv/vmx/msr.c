@@ -377,7 +377,6 @@ static int set_debugctl(struct hv_vcpu *vcpu, u64 value)
 	if (value & ~(u64)DEBUGCTLMSR_BTF)
 		return 1;
 	vmcs_write64(GUEST_IA32_DEBUGCTL, value);
-	vcpu->msr.debugctl = value;
 	return 0;
 }
 

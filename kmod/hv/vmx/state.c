@@ -36,11 +36,8 @@ static unsigned int vmcs_seg(enum hv_seg seg)
 
 static void cache_cs_ss(struct hv_vcpu *vcpu)
 {
-	u32 cs = vmcs_read32(GUEST_CS_AR_BYTES);
-
 	vcpu->cpl = VMX_AR_DPL(vmcs_read32(GUEST_SS_AR_BYTES));
-	vcpu->cs_l = cs & VMX_AR_L_MASK;
-	vcpu->cs_db = cs & VMX_AR_DB_MASK;
+	vcpu->cs_l = vmcs_read32(GUEST_CS_AR_BYTES) & VMX_AR_L_MASK;
 }
 
 /* The guest's MOV to CR3 loads them without our help. */

@@ -18,7 +18,6 @@
 #include <asm/tlbflush.h>
 
 #include "core/request.h"
-#include "memory/tdp_format.h"
 #include "vmx/vmx.h"
 
 DEFINE_PER_CPU(struct vmx_cpu, vmx_cpu);
@@ -285,7 +284,6 @@ static unsigned int vmx_insn_bytes(struct hv_vcpu *vcpu, u8 *bytes)
 const struct hv_ops hv_vmx_ops = {
 	.name = "vmx",
 	.vcpu_size = sizeof(struct hv_vmx),
-	.tdp_format = HV_TDP_EPT,
 	.probe = vmx_probe,
 	.unprobe = vmx_unprobe,
 	.cpu_on = vmx_cpu_on,

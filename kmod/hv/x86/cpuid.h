@@ -21,6 +21,21 @@ enum hv_cpuid_range { HV_CPUID_BASIC, HV_CPUID_HYPERVISOR, HV_CPUID_EXTENDED, HV
 
 #define HV_CPUID_RANGE_LEAVES	48
 
+/* features shared code asks about on hot or security-relevant paths; bit numbers in features[] */
+enum hv_feature {
+	HV_F_XSAVE, HV_F_X2APIC, HV_F_TSC_DEADLINE, HV_F_RDTSCP, HV_F_RDPID, HV_F_PCID, HV_F_SMEP,
+	HV_F_SMAP, HV_F_FSGSBASE, HV_F_UMIP, HV_F_PKU, HV_F_LA57, HV_F_NX, HV_F_LM, HV_F_SYSCALL,
+	HV_F_PGE, HV_F_PSE, HV_F_MTRR, HV_F_PAT, HV_F_TSC_ADJUST, HV_F_SPEC_CTRL, HV_F_STIBP,
+	HV_F_IBPB, HV_F_SSBD, HV_F_ARCH_CAPABILITIES, HV_F_FLUSH_L1D, HV_F_XSAVES, HV_F_INVPCID,
+	HV_F_MWAIT, HV_F_GBPAGES, HV_F_FXSR_OPT, HV_F_VME, HV_F_DE, HV_F_MCE, HV_F_OSXMMEXCPT,
+	HV_F_KVM_CLOCK, HV_F_KVM_CLOCK2, HV_F_KVM_STEAL, HV_F_KVM_PV_EOI, HV_F_KVM_POLL_CONTROL,
+	HV_F_KVM_MSI_EXT_DEST_ID, HV_F_KVM_SEND_IPI, HV_F_KVM_UNHALT, HV_F_KVM_YIELD,
+	HV_F_KVM_ASYNC_PF, HV_F_KVM_ASYNC_PF_INT,
+	HV_F_RTM, HV_F_MCA, HV_F_PDCM, HV_F_FXSR, HV_F_XMM, HV_F_CMPXCHG16B, HV_F_MOVBE, HV_F_SEP,
+	HV_F_WAITPKG, HV_F_LAM,
+	HV_NR_FEATURES,
+};
+
 /**
  * struct hv_cpuid - a vCPU's CPUID table, and what is derived from it when it is set
  * @count: entries in use
@@ -36,26 +51,11 @@ enum hv_cpuid_range { HV_CPUID_BASIC, HV_CPUID_HYPERVISOR, HV_CPUID_EXTENDED, HV
 struct hv_cpuid {
 	int count;
 	bool amd;
-	u64 features[8];
+	u64 features[DIV_ROUND_UP(HV_NR_FEATURES, 64)];
 	struct kvm_cpuid_entry2 *last;
 	u16 first[HV_CPUID_RANGES][HV_CPUID_RANGE_LEAVES];
 	u16 next[HV_CPUID_MAX];
 	struct kvm_cpuid_entry2 entry[HV_CPUID_MAX];
-};
-
-/* features shared code asks about on hot or security-relevant paths; bit numbers in features[] */
-enum hv_feature {
-	HV_F_XSAVE, HV_F_X2APIC, HV_F_TSC_DEADLINE, HV_F_RDTSCP, HV_F_RDPID, HV_F_PCID, HV_F_SMEP,
-	HV_F_SMAP, HV_F_FSGSBASE, HV_F_UMIP, HV_F_PKU, HV_F_LA57, HV_F_NX, HV_F_LM, HV_F_SYSCALL,
-	HV_F_PGE, HV_F_PSE, HV_F_MTRR, HV_F_PAT, HV_F_TSC_ADJUST, HV_F_SPEC_CTRL, HV_F_STIBP,
-	HV_F_IBPB, HV_F_SSBD, HV_F_ARCH_CAPABILITIES, HV_F_FLUSH_L1D, HV_F_XSAVES, HV_F_INVPCID,
-	HV_F_MWAIT, HV_F_GBPAGES, HV_F_FXSR_OPT, HV_F_VME, HV_F_DE, HV_F_MCE, HV_F_OSXMMEXCPT,
-	HV_F_KVM_CLOCK, HV_F_KVM_CLOCK2, HV_F_KVM_STEAL, HV_F_KVM_PV_EOI, HV_F_KVM_POLL_CONTROL,
-	HV_F_KVM_MSI_EXT_DEST_ID, HV_F_KVM_SEND_IPI, HV_F_KVM_UNHALT, HV_F_KVM_YIELD,
-	HV_F_KVM_ASYNC_PF, HV_F_KVM_ASYNC_PF_INT,
-	HV_F_RTM, HV_F_MCA, HV_F_PDCM, HV_F_FXSR, HV_F_XMM, HV_F_CMPXCHG16B, HV_F_MOVBE, HV_F_SEP,
-	HV_F_WAITPKG, HV_F_LAM, HV_F_MSR_FEATURES,
-	HV_NR_FEATURES,
 };
 
 static inline bool hv_cpuid_has(const struct hv_vcpu *vcpu, enum hv_feature f)

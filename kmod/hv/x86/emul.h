@@ -229,7 +229,6 @@ struct emul_exception {
  * @reg:	ModRM.reg with REX.R
  * @rm:		ModRM.rm, or the register in the opcode, with REX.B
  * @opsize:	operand size in bytes; 1 for byte instructions
- * @osize_attr:	the operand-size attribute (2, 4 or 8) even for byte instructions
  * @adsize:	address size in bytes (2, 4 or 8)
  * @rep:	0, 0xf2 or 0xf3, the last one present
  * @rex:	the REX byte or 0
@@ -261,7 +260,6 @@ struct emul_insn {
 	u8 reg;
 	u8 rm;
 	u8 opsize;
-	u8 osize_attr;
 	u8 adsize;
 	u8 rep;
 	u8 rex;
@@ -300,7 +298,6 @@ struct emul_insn {
  * @nbytes:	number of valid @bytes
  * @insn:	filled by emul_decode()
  * @exception:	valid after EMUL_FAULT
- * @single_step: RFLAGS.TF was set and the instruction (or iteration) completed: #DB is due
  * @rep_more:	EMUL_OK, but a repeated instruction has iterations left; @rip still points at it
  * @cr0_changed: the caller has to load @cr0
  * @stop:	set by an op: end a repeated instruction after this iteration
@@ -324,7 +321,6 @@ struct emul_ctxt {
 	u8 nbytes;
 	struct emul_insn insn;
 	struct emul_exception exception;
-	bool single_step;
 	bool rep_more;
 	bool cr0_changed;
 	bool stop;
@@ -339,22 +335,6 @@ struct emul_ctxt {
 		u64 next_rip;
 	} saved;
 	u8 batch[EMUL_MAX_BATCH];
-};
-
-/**
- * struct emul_io - a port instruction, as a back end without decode assists needs it
- * @port:	port number
- * @size:	1, 2 or 4 bytes
- * @in:		IN or INS
- * @string:	INS or OUTS
- * @rep:	repeated
- */
-struct emul_io {
-	u16 port;
-	u8 size;
-	bool in;
-	bool string;
-	bool rep;
 };
 
 /**
@@ -375,22 +355,5 @@ int emul_decode(struct emul_ctxt *c);
  * registers of the last commit.
  */
 int emul_exec(struct emul_ctxt *c);
-
-/**
- * emul_insn_len() - decode and return the length only
- * @c: as for emul_decode()
- *
- * Return: the length in bytes, or minus an enum emul_rc.
- */
-int emul_insn_len(struct emul_ctxt *c);
-
-/**
- * emul_io_info() - describe the decoded port instruction
- * @c:	context after emul_decode()
- * @io:	filled
- *
- * Return: false if the instruction is not IN, OUT, INS or OUTS.
- */
-bool emul_io_info(const struct emul_ctxt *c, struct emul_io *io);
 
 #endif /* VELLUM_X86_EMUL_H */

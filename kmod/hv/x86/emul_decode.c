@@ -291,7 +291,6 @@ static void set_operand_size(struct emul_ctxt *c, u32 flags)
 		else if (flags & OPF_DEF64 && !i->pfx66)
 			size = 8;
 	}
-	i->osize_attr = size;
 	i->opsize = flags & OPF_BYTE ? 1 : size;
 }
 
@@ -547,26 +546,4 @@ int emul_decode(struct emul_ctxt *c)
 	if (!rc)
 		rc = finish(c, &p);
 	return rc ? rc : check_legal(c);
-}
-
-int emul_insn_len(struct emul_ctxt *c)
-{
-	int rc = emul_decode(c);
-
-	return rc ? -rc : c->insn.len;
-}
-
-bool emul_io_info(const struct emul_ctxt *c, struct emul_io *io)
-{
-	const struct emul_insn *i = &c->insn;
-	bool in = i->class == EMUL_CLASS_IN || i->class == EMUL_CLASS_INS;
-
-	if (!in && i->class != EMUL_CLASS_OUT && i->class != EMUL_CLASS_OUTS)
-		return false;
-	io->in = in;
-	io->string = i->class == EMUL_CLASS_INS || i->class == EMUL_CLASS_OUTS;
-	io->rep = io->string && i->rep;
-	io->size = i->opsize > 4 ? 4 : i->opsize;
-	io->port = i->flags & OPF_IMM8 ? i->imm & emul_mask(1) : c->gpr[EMUL_RDX] & emul_mask(2);
-	return true;
 }

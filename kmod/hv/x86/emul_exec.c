@@ -44,10 +44,8 @@ void emul_commit(struct emul_ctxt *c)
 int emul_exec(struct emul_ctxt *c)
 {
 	const struct emul_opcode *op = c->insn.op;
-	bool trap = c->rflags & X86_EFLAGS_TF;
 	int rc;
 
-	c->single_step = false;
 	c->rep_more = false;
 	c->cr0_changed = false;
 	c->stop = false;
@@ -61,12 +59,11 @@ int emul_exec(struct emul_ctxt *c)
 		restore(c);
 		return rc;
 	}
-	/* SDM "Debug Exceptions": RF lasts for one instruction, TF traps after each iteration. */
+	/* SDM "Debug Exceptions": RF lasts for one instruction. */
 	if (!c->rep_more) {
 		c->rip = c->next_rip;
 		c->rflags &= ~X86_EFLAGS_RF;
 	}
-	c->single_step = trap;
 	c->cr0_changed = c->cr0 != c->saved.cr0;
 	tell_commit(c);
 	return EMUL_OK;

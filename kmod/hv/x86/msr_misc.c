@@ -122,8 +122,6 @@ static u64 *stored(struct hv_vcpu *vcpu, u32 msr)
 		return &vcpu->msr.spec_ctrl;
 	case MSR_IA32_MISC_ENABLE:
 		return &vcpu->msr.misc_enable;
-	case MSR_IA32_DEBUGCTLMSR:
-		return &vcpu->msr.debugctl;
 	case MSR_IA32_UCODE_REV:
 		return &vcpu->msr.bios_sign;
 	case MSR_PLATFORM_INFO:

@@ -10,7 +10,6 @@
 
 #include "memory/guest.h"
 #include "x86/cpuid.h"
-#include "x86/event.h"
 #include "x86/regs.h"
 #include "x86/walk.h"
 
@@ -227,7 +226,6 @@ static int finish(struct hv_vcpu *vcpu, const struct paging *p, const struct pte
 	if (!(access & HV_ACCESS_PROBE))
 		ret = mark(vcpu, p, leaf, access & HV_ACCESS_WRITE ? PTE_A | PTE_D : PTE_A);
 	walk->gpa = leaf_gpa(p, leaf, linear);
-	walk->page_size = BIT_ULL(level_shift(p, leaf->level));
 	walk->writable = rights & PTE_W;
 	walk->user = rights & PTE_U;
 	return ret;
@@ -284,34 +282,11 @@ int hv_walk(struct hv_vcpu *vcpu, u64 linear, u32 access, struct hv_walk *walk)
 	if (!p.long_mode)
 		linear = (u32)linear;
 	if (!p.levels) {
-		*walk = (struct hv_walk){ .gpa = linear, .page_size = PAGE_SIZE,
-					  .writable = true, .user = true };
+		*walk = (struct hv_walk){ .gpa = linear, .writable = true, .user = true };
 		return 0;
 	}
 	do {
 		ret = walk_once(vcpu, &p, linear, access, walk);
 	} while (ret == -EAGAIN && --tries);
 	return ret == -EAGAIN ? -EFAULT : ret;
-}
-
-int hv_linear_read(struct hv_vcpu *vcpu, u64 linear, void *buf, unsigned int len, u32 access)
-{
-	struct hv_walk walk;
-	unsigned int chunk;
-	int ret;
-
-	while (len) {
-		ret = hv_walk(vcpu, linear, access, &walk);
-		if (ret > 0)
-			hv_queue_page_fault(vcpu, linear, walk.error);
-		if (ret)
-			return ret;
-		chunk = min_t(unsigned int, len, PAGE_SIZE - offset_in_page(linear));
-		if (hv_guest_read(vcpu, walk.gpa, buf, chunk))
-			return -EFAULT;
-		linear += chunk;
-		buf += chunk;
-		len -= chunk;
-	}
-	return 0;
 }

@@ -19,7 +19,6 @@ enum hv_access {
 /**
  * struct hv_walk - the outcome of a walk: @gpa, or the page fault to raise
  * @gpa: guest-physical address
- * @page_size: bytes mapped by the leaf
  * @error: page-fault error code if the walk failed
  * @writable: what all levels allow
  * @user: likewise
@@ -28,7 +27,6 @@ enum hv_access {
  */
 struct hv_walk {
 	u64 gpa;
-	u64 page_size;
 	u32 error;
 	bool writable, user;
 	u8 nr;
@@ -39,8 +37,5 @@ struct hv_walk {
 
 /* 0; 1: page fault with @walk->error; -EFAULT: the tables are not in memory */
 int hv_walk(struct hv_vcpu *vcpu, u64 linear, u32 access, struct hv_walk *walk);
-
-/* Through linear addresses, page by page. 0; 1: #PF queued; -EFAULT: MMIO or no memory */
-int hv_linear_read(struct hv_vcpu *vcpu, u64 linear, void *buf, unsigned int len, u32 access);
 
 #endif /* VELLUM_X86_WALK_H */

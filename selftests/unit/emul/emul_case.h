@@ -96,7 +96,7 @@ struct emul_case {
 	u64 flags, undefined;
 	u64 rip;
 	u64 cr0_out;		/* CR0 changed to this */
-	bool more, step;	/* rep_more, single_step */
+	bool more;		/* rep_more */
 	unsigned int commits;	/* 0: any number */
 	u16 port;
 	struct bytes port_out;
@@ -107,7 +107,8 @@ struct emul_case {
  * struct emul_decode - what decoding alone must find out
  * @reg, @rm: checked for moves of control, debug and segment registers and if not zero
  * @ea: checked if not zero
- * @io: checked for port instructions
+ * @opsize, @rep: checked if @opsize is not zero
+ * @port: the immediate, checked if not zero
  */
 struct emul_decode {
 	const char *text;
@@ -116,7 +117,9 @@ struct emul_decode {
 	enum emul_class class;
 	u8 reg, rm;
 	u64 ea;
-	struct emul_io io;
+	u8 opsize;
+	bool rep;
+	u8 port;
 };
 
 #define DECLARE_CASES(type, name)					\

@@ -572,7 +572,7 @@ TEST_F(pit, creation)
 	config.flags = 0;
 	EXPECT_EQ(-EEXIST, hv_pit_create(&world.vm, &config));
 	EXPECT_EQ(-EEXIST, hv_irqchip_create(&world.vm));
-	EXPECT_EQ(-EEXIST, hv_irqchip_create_split(&world.vm, 24));
+	EXPECT_EQ(-EEXIST, hv_irqchip_create_split(&world.vm));
 }
 
 TEST_HARNESS_MAIN

@@ -241,7 +241,7 @@ void world_start(enum world_chip chip, bool hw_deadline)
 	world.vm.apic_bus_cycle_ns = HV_APIC_BUS_CYCLE_NS;
 	hv_caps.has_deadline = hw_deadline;
 	assert(!(chip == WORLD_FULL ? hv_irqchip_create(&world.vm) :
-				      hv_irqchip_create_split(&world.vm, 24)));
+				      hv_irqchip_create_split(&world.vm)));
 	for (i = 0; i < WORLD_VCPUS; i++)
 		add_cpu(i);
 	world.vm.created_vcpus = true;
