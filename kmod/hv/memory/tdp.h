@@ -47,13 +47,6 @@ enum hv_tdp_result hv_tdp_populate(struct hv_vcpu *vcpu, u64 gfn, u64 *next);
 int hv_pre_fault(struct hv_vcpu *vcpu, struct kvm_pre_fault_memory *range);
 
 /*
- * The whole handling of a violation: fault, then LAPIC/MMIO emulation or a
- * documented error. Vendor exit handlers call this one. enum hv_disposition.
- * Lives in x86/emulate.c; declared here as the pair of hv_tdp_fault().
- */
-int hv_handle_tdp_violation(struct hv_vcpu *vcpu, const struct hv_tdp_violation *v);
-
-/*
  * Map vm->apic_page at the xAPIC's default address, unless vm->apic_inhibits; true: it is
  * mapped, or will be when the guest tries again. Unmap it, after an increment of that.
  */

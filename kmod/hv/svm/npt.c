@@ -2,8 +2,8 @@
 /* Nested page faults, and TLBs by address space identifier (APM volume 2, "Nested Paging"). */
 #include <asm/svm.h>
 
-#include "memory/tdp.h"
 #include "svm/svm.h"
+#include "x86/emulate.h"
 
 /* EXITINFO1 of a nested page fault: a page-fault error code and two bits more. */
 enum npf_error {

@@ -25,6 +25,7 @@
 #include "irqchip/lapic.h"
 #include "memory/tdp.h"
 #include "vmx/vmx.h"
+#include "x86/emulate.h"
 
 #define APIC_CONTROLS	(SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES |	\
 			 SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE |	\

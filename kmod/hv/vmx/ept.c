@@ -10,7 +10,6 @@
 #include <linux/bitmap.h>
 #include <linux/spinlock.h>
 
-#include "memory/tdp.h"
 #include "vmx/vmx.h"
 #include "x86/emulate.h"
 

@@ -20,6 +20,8 @@ void hv_emul_destroy(struct hv_vcpu *vcpu);
 /* exits: enum hv_disposition */
 int hv_handle_pio(struct hv_vcpu *vcpu, struct hv_pio pio, unsigned int len);
 int hv_handle_string_pio(struct hv_vcpu *vcpu);		/* INS, OUTS: via the emulator */
+/* hv_tdp_fault(), then LAPIC or MMIO emulation, or a documented error */
+int hv_handle_tdp_violation(struct hv_vcpu *vcpu, const struct hv_tdp_violation *v);
 /* execute the instruction at RIP; the accesses it makes decide the rest */
 int hv_emulate_insn(struct hv_vcpu *vcpu);
 /* decode only, for back ends without decode assists; NULL: unknown. Valid until the next use */
