@@ -71,8 +71,6 @@ void lapic_set_spiv(struct hv_lapic *lapic, u32 value);
 u32 lapic_lvt_mask(const struct hv_lapic *lapic, u32 offset);
 /* Any context. An error of the ESR; reported by LVT error once a kind. */
 void lapic_error(struct hv_lapic *lapic, u32 error);
-/* Any context. What an event of LVT entry @offset makes happen. */
-void lapic_lvt_event(struct hv_lapic *lapic, u32 offset);
 /* the 8259 pair's output rose: LINT0, unless it is ExtINT. Any context */
 void lapic_lint0_event(struct hv_lapic *lapic);
 bool lapic_accepts_extint(const struct hv_lapic *lapic);

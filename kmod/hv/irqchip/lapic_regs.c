@@ -40,14 +40,6 @@ u32 lapic_lvt_mask(const struct hv_lapic *lapic, u32 offset)
 	}
 }
 
-void lapic_error(struct hv_lapic *lapic, u32 error)
-{
-	unsigned long *pending = &lapic->esr_pending;
-
-	if (!test_and_set_bit(__ffs(error), pending))
-		lapic_lvt_event(lapic, APIC_LVTERR);
-}
-
 static void lvt_deliver(struct hv_lapic *lapic, u32 lvt)
 {
 	switch (lvt & APIC_MODE_MASK) {
@@ -64,12 +56,21 @@ static void lvt_deliver(struct hv_lapic *lapic, u32 lvt)
 	}
 }
 
-void lapic_lvt_event(struct hv_lapic *lapic, u32 offset)
+/* What an event of LVT entry @offset makes happen. */
+static void lvt_event(struct hv_lapic *lapic, u32 offset)
 {
 	u32 lvt = lapic_reg(lapic, offset);
 
 	if (!(lvt & APIC_LVT_MASKED))
 		lvt_deliver(lapic, lvt);
+}
+
+void lapic_error(struct hv_lapic *lapic, u32 error)
+{
+	unsigned long *pending = &lapic->esr_pending;
+
+	if (!test_and_set_bit(__ffs(error), pending))
+		lvt_event(lapic, APIC_LVTERR);
 }
 
 void hv_lapic_set_cmci(struct hv_vcpu *vcpu, bool there)
@@ -88,14 +89,14 @@ void hv_lapic_cmci(struct hv_vcpu *vcpu)
 	struct hv_lapic *lapic = vcpu->lapic;
 
 	if (lapic && lapic->enabled && lapic->cmci)
-		lapic_lvt_event(lapic, APIC_LVTCMCI);
+		lvt_event(lapic, APIC_LVTCMCI);
 }
 
 /* Operating systems use LINT0 as a virtual wire, or as an NMI watchdog driven by the 8254. */
 void lapic_lint0_event(struct hv_lapic *lapic)
 {
 	if (READ_ONCE(lapic->enabled))
-		lapic_lvt_event(lapic, APIC_LVT0);
+		lvt_event(lapic, APIC_LVT0);
 }
 
 /* Are the 8259s' interrupts for this CPU? A disabled LAPIC is a wire. */

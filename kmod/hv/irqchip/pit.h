@@ -40,7 +40,6 @@ struct hv_pit {
 
 /* pit_count.c: one channel, under the lock of its timer. @now: CLOCK_MONOTONIC, ns */
 void hv_pit_channel_reset(struct kvm_pit_channel_state *c, unsigned int channel, u64 now);
-void hv_pit_load_count(struct kvm_pit_channel_state *c, u32 count, u64 now);
 void hv_pit_set_gate(struct kvm_pit_channel_state *c, bool gate, u64 now);
 bool hv_pit_output(const struct kvm_pit_channel_state *c, u64 now);
 u8 hv_pit_read_count(struct kvm_pit_channel_state *c, u64 now);

@@ -97,7 +97,7 @@ bool hv_pit_output(const struct kvm_pit_channel_state *c, u64 now)
 	}
 }
 
-void hv_pit_load_count(struct kvm_pit_channel_state *c, u32 count, u64 now)
+static void load_count(struct kvm_pit_channel_state *c, u32 count, u64 now)
 {
 	if (c->bcd)
 		count = from_bcd(count);
@@ -114,7 +114,7 @@ void hv_pit_channel_reset(struct kvm_pit_channel_state *c, unsigned int channel,
 		.read_state = HV_RW_WORD_LSB,
 		.write_state = HV_RW_WORD_LSB,
 	};
-	hv_pit_load_count(c, 0, now);
+	load_count(c, 0, now);
 }
 
 void hv_pit_set_gate(struct kvm_pit_channel_state *c, bool gate, u64 now)
@@ -223,18 +223,18 @@ bool hv_pit_write_count(struct kvm_pit_channel_state *c, u8 value, u64 now)
 {
 	switch (c->write_state) {
 	case HV_RW_MSB:
-		hv_pit_load_count(c, value << 8, now);
+		load_count(c, value << 8, now);
 		return true;
 	case HV_RW_WORD_LSB:
 		c->write_latch = value;
 		c->write_state = HV_RW_WORD_MSB;
 		return false;
 	case HV_RW_WORD_MSB:
-		hv_pit_load_count(c, c->write_latch | value << 8, now);
+		load_count(c, c->write_latch | value << 8, now);
 		c->write_state = HV_RW_WORD_LSB;
 		return true;
 	default:
-		hv_pit_load_count(c, value, now);
+		load_count(c, value, now);
 		return true;
 	}
 }

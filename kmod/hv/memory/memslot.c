@@ -61,7 +61,7 @@ static unsigned int memslots_search(const struct hv_memslots *slots, u64 gfn)
 	return low;
 }
 
-struct hv_memslot *hv_memslot_find(struct hv_memslots *slots, u64 gfn)
+static struct hv_memslot *memslot_find(struct hv_memslots *slots, u64 gfn)
 {
 	unsigned int i = memslots_search(slots, gfn);
 
@@ -79,7 +79,7 @@ struct hv_memslot *hv_vcpu_memslot(struct hv_vcpu *vcpu, u64 gfn)
 	if (vcpu->slots_generation == slots->generation &&
 	    hv_memslot_holds(vcpu->last_slot, gfn))
 		return vcpu->last_slot;
-	slot = hv_memslot_find(slots, gfn);
+	slot = memslot_find(slots, gfn);
 	if (slot) {
 		vcpu->last_slot = slot;
 		vcpu->slots_generation = slots->generation;

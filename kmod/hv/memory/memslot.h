@@ -62,7 +62,6 @@ static inline struct hv_memslots *hv_memslots(struct hv_vm *vm, unsigned int as)
 				      lockdep_is_held(&vm->slots_lock));
 }
 
-struct hv_memslot *hv_memslot_find(struct hv_memslots *slots, u64 gfn);	/* NULL: none */
 /* In the address space the vCPU is in, with a hint; only for the vCPU's own task. */
 struct hv_memslot *hv_vcpu_memslot(struct hv_vcpu *vcpu, u64 gfn);
 

@@ -139,7 +139,8 @@ void hv_tdp_vcpu_destroy(struct hv_vcpu *vcpu)
 		free_page((unsigned long)vcpu->tdp_cache[--vcpu->tdp_cached]);
 }
 
-void hv_tdp_flush(struct hv_vm *vm)
+/* Wait until no vCPU of @vm can use a translation removed before the call. */
+static void tdp_flush(struct hv_vm *vm)
 {
 	hv_vm_request_all_wait(vm, HV_REQ_TDP_FLUSH);
 }
@@ -156,7 +157,7 @@ void tdp_zap_finish(struct tdp_zap *z)
 	struct page *page, *next;
 
 	if (z->flush)
-		hv_tdp_flush(z->vm);
+		tdp_flush(z->vm);
 	z->flush = false;
 	list_for_each_entry_safe(page, next, &z->freed, lru) {
 		list_del(&page->lru);

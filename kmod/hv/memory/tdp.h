@@ -62,9 +62,6 @@ void hv_tdp_zap_slot(struct hv_vm *vm, const struct hv_memslot *slot);
 void hv_tdp_write_protect(struct hv_vm *vm, const struct hv_memslot *slot, u64 first,
 			  u64 npages, const unsigned long *bitmap);
 
-/* Wait until no vCPU of @vm can use a translation removed before the call. */
-void hv_tdp_flush(struct hv_vm *vm);
-
 /* memory/notifier.c: follow the host's page tables of vm->mm. */
 int hv_notifier_register(struct hv_vm *vm);
 void hv_notifier_unregister(struct hv_vm *vm);

@@ -211,7 +211,7 @@ static void vmcs_activate(struct hv_vmx *vmx, int here)
 	indirect_branch_prediction_barrier();
 }
 
-void vmx_vcpu_load(struct hv_vcpu *vcpu, int cpu)
+static void vmx_vcpu_load(struct hv_vcpu *vcpu, int cpu)
 {
 	struct hv_vmx *vmx = to_vmx(vcpu);
 
@@ -227,7 +227,7 @@ void vmx_vcpu_load(struct hv_vcpu *vcpu, int cpu)
 	}
 }
 
-void vmx_vcpu_put(struct hv_vcpu *vcpu)
+static void vmx_vcpu_put(struct hv_vcpu *vcpu)
 {
 	vmx_host_leave(to_vmx(vcpu));
 }

@@ -186,8 +186,6 @@ int vmx_caps_check_cpu(void);		/* this CPU agrees with the one probed; irqs off 
 
 /* vmx.c: VMCS life */
 extern const struct hv_ops hv_vmx_ops;
-void vmx_vcpu_load(struct hv_vcpu *vcpu, int cpu);
-void vmx_vcpu_put(struct hv_vcpu *vcpu);
 
 /* vmcs.c; the VMCS is current */
 void vmcs_init(struct hv_vmx *vmx);

@@ -183,7 +183,7 @@ int hv_cr0_write(struct hv_vcpu *vcpu, u64 value)
 	return 0;
 }
 
-int hv_cr3_write(struct hv_vcpu *vcpu, u64 value)
+static int cr3_write(struct hv_vcpu *vcpu, u64 value)
 {
 	bool keep = value & CR3_NOFLUSH && hv_cr4(vcpu) & X86_CR4_PCIDE;
 
@@ -214,7 +214,7 @@ static int cr4_check(struct hv_vcpu *vcpu, u64 value, u64 changed)
 	return 0;
 }
 
-int hv_cr4_write(struct hv_vcpu *vcpu, u64 value)
+static int cr4_write(struct hv_vcpu *vcpu, u64 value)
 {
 	u64 changed = value ^ hv_cr4(vcpu);
 
@@ -329,9 +329,9 @@ static int cr_write(struct hv_vcpu *vcpu, unsigned int cr, u64 value)
 	case 0:
 		return hv_cr0_write(vcpu, value);
 	case 3:
-		return hv_cr3_write(vcpu, value);
+		return cr3_write(vcpu, value);
 	case 4:
-		return hv_cr4_write(vcpu, value);
+		return cr4_write(vcpu, value);
 	default:
 		return hv_cr8_write(vcpu, value);
 	}

@@ -7,8 +7,6 @@
 
 /* 0, or 1: the write raises #GP(0) (SDM volume 3, "Control Registers"). Act only on 0. */
 int hv_cr0_write(struct hv_vcpu *vcpu, u64 value);
-int hv_cr3_write(struct hv_vcpu *vcpu, u64 value);
-int hv_cr4_write(struct hv_vcpu *vcpu, u64 value);
 int hv_cr8_write(struct hv_vcpu *vcpu, u64 value);
 u64 hv_cr8_read(struct hv_vcpu *vcpu);
 int hv_efer_write(struct hv_vcpu *vcpu, u64 value, bool host);

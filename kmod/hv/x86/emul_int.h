@@ -110,7 +110,6 @@ bool emul_cond(unsigned int cc, u64 flags);
 
 /* Faults: fill the exception, return EMUL_FAULT. */
 int emul_fault(struct emul_ctxt *c, u8 vector);
-int emul_fault_code(struct emul_ctxt *c, u8 vector, u32 error);
 int emul_gp(struct emul_ctxt *c);
 int emul_ud(struct emul_ctxt *c);
 

@@ -11,7 +11,7 @@
 #define HIGH_BYTE_LAST		7
 #define HIGH_BYTE_SHIFT		8
 
-int emul_fault_code(struct emul_ctxt *c, u8 vector, u32 error)
+static int fault_code(struct emul_ctxt *c, u8 vector, u32 error)
 {
 	c->exception = (struct emul_exception) {
 		.vector = vector, .has_error = true, .error = error,
@@ -27,7 +27,7 @@ int emul_fault(struct emul_ctxt *c, u8 vector)
 
 int emul_gp(struct emul_ctxt *c)
 {
-	return emul_fault_code(c, EMUL_VEC_GP, 0);
+	return fault_code(c, EMUL_VEC_GP, 0);
 }
 
 int emul_ud(struct emul_ctxt *c)
@@ -44,7 +44,7 @@ bool emul_canonical(const struct emul_ctxt *c, u64 la)
 
 static int seg_fault(struct emul_ctxt *c, u8 seg)
 {
-	return emul_fault_code(c, seg == EMUL_SS ? EMUL_VEC_SS : EMUL_VEC_GP, 0);
+	return fault_code(c, seg == EMUL_SS ? EMUL_VEC_SS : EMUL_VEC_GP, 0);
 }
 
 static int linear_long(struct emul_ctxt *c, u8 seg, u64 ea, unsigned int len, u64 *la)

@@ -159,6 +159,28 @@ static int retire(struct hv_vcpu *vcpu)
 	return hv_skip_insn(vcpu, 0);
 }
 
+/* KVM_INTERNAL_ERROR_EMULATION, with the @n bytes of the instruction */
+static int emulation_failed(struct hv_vcpu *vcpu, const u8 *bytes, unsigned int n)
+{
+	struct kvm_run *run = vcpu->run;
+	const u32 head = sizeof(run->emulation_failure.flags) / sizeof(u64);
+	const u32 insn = (EMUL_MAX_INSN + 1) / sizeof(u64);
+	u64 *data = run->internal.data;
+
+	run->exit_reason = KVM_EXIT_INTERNAL_ERROR;
+	run->emulation_failure.suberror = KVM_INTERNAL_ERROR_EMULATION;
+	run->emulation_failure.flags = 0;
+	memset(run->emulation_failure.insn_bytes, 0, EMUL_MAX_INSN);
+	run->emulation_failure.insn_size = n;
+	if (n) {
+		run->emulation_failure.flags = KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES;
+		memcpy(run->emulation_failure.insn_bytes, bytes, n);
+	}
+	run->emulation_failure.ndata = head + insn +
+				       hv_ops->describe_exit(vcpu, data + head + insn);
+	return HV_USERSPACE;
+}
+
 /*
  * An application must not be able to stop its machine: above CPL 0 an unknown instruction is #UD,
  * unless the VMM asked to see all of them.
@@ -171,7 +193,7 @@ static int unhandled(struct hv_vcpu *vcpu)
 		return e->error;
 	if (e->c.cpl && !vcpu->vm->exit_on_emulation_failure)
 		return hv_inject_ud(vcpu);
-	return hv_emulation_failed(vcpu, e->c.bytes, e->c.nbytes);
+	return emulation_failed(vcpu, e->c.bytes, e->c.nbytes);
 }
 
 static int emul_complete(struct hv_vcpu *vcpu);
@@ -316,7 +338,7 @@ static int emulate_violation(struct hv_vcpu *vcpu, const struct hv_tdp_violation
 		return hv_internal_error(vcpu, KVM_INTERNAL_ERROR_DELIVERY_EV);
 	/* Page tables on a device: no instruction could be re-executed meaningfully. */
 	if (v->gva_valid && v->gva_is_walk)
-		return hv_emulation_failed(vcpu, NULL, 0);
+		return emulation_failed(vcpu, NULL, 0);
 	ret = hv_mmio_mov(vcpu, v);
 	if (ret != -EAGAIN)
 		return ret;
@@ -350,27 +372,6 @@ int hv_handle_tdp_violation(struct hv_vcpu *vcpu, const struct hv_tdp_violation 
 	default:
 		return -EFAULT;
 	}
-}
-
-int hv_emulation_failed(struct hv_vcpu *vcpu, const u8 *bytes, unsigned int n)
-{
-	struct kvm_run *run = vcpu->run;
-	const u32 head = sizeof(run->emulation_failure.flags) / sizeof(u64);
-	const u32 insn = (EMUL_MAX_INSN + 1) / sizeof(u64);
-	u64 *data = run->internal.data;
-
-	run->exit_reason = KVM_EXIT_INTERNAL_ERROR;
-	run->emulation_failure.suberror = KVM_INTERNAL_ERROR_EMULATION;
-	run->emulation_failure.flags = 0;
-	memset(run->emulation_failure.insn_bytes, 0, EMUL_MAX_INSN);
-	run->emulation_failure.insn_size = n;
-	if (n) {
-		run->emulation_failure.flags = KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES;
-		memcpy(run->emulation_failure.insn_bytes, bytes, n);
-	}
-	run->emulation_failure.ndata = head + insn +
-				       hv_ops->describe_exit(vcpu, data + head + insn);
-	return HV_USERSPACE;
 }
 
 int hv_internal_error(struct hv_vcpu *vcpu, u32 suberror)

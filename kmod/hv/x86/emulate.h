@@ -26,8 +26,7 @@ int hv_handle_tdp_violation(struct hv_vcpu *vcpu, const struct hv_tdp_violation 
 int hv_emulate_insn(struct hv_vcpu *vcpu);
 /* decode only, for back ends without decode assists; NULL: unknown. Valid until the next use */
 const struct emul_insn *hv_emul_decode(struct hv_vcpu *vcpu);
-/* KVM_EXIT_INTERNAL_ERROR, suberror KVM_INTERNAL_ERROR_EMULATION with the bytes */
-int hv_emulation_failed(struct hv_vcpu *vcpu, const u8 *bytes, unsigned int n);
+/* KVM_EXIT_INTERNAL_ERROR */
 int hv_internal_error(struct hv_vcpu *vcpu, u32 suberror);
 
 /* exits that have no better home */

@@ -70,7 +70,8 @@ static int deadline_write(struct hv_vcpu *vcpu, u64 value)
 	return 0;
 }
 
-int hv_msr_read(struct hv_vcpu *vcpu, u32 msr, u64 *value, bool host)
+/* @host: KVM_GET/SET_MSRS, which stop at a failure, not the guest. enum hv_msr_result */
+static int read_msr(struct hv_vcpu *vcpu, u32 msr, u64 *value, bool host)
 {
 	if (is_x2apic(msr))
 		return vcpu->lapic ? hv_lapic_x2apic_read(vcpu, msr, value) : 1;
@@ -95,7 +96,7 @@ int hv_msr_read(struct hv_vcpu *vcpu, u32 msr, u64 *value, bool host)
 	}
 }
 
-int hv_msr_write(struct hv_vcpu *vcpu, u32 msr, u64 value, bool host)
+static int write_msr(struct hv_vcpu *vcpu, u32 msr, u64 value, bool host)
 {
 	if (is_x2apic(msr))
 		return vcpu->lapic ? hv_lapic_x2apic_write(vcpu, msr, value) : 1;
@@ -181,7 +182,7 @@ int hv_handle_rdmsr(struct hv_vcpu *vcpu, unsigned int len)
 
 	if (filtered(vcpu, msr, KVM_MSR_FILTER_READ))
 		return refused(vcpu, KVM_MSR_EXIT_REASON_FILTER, false, 0, len);
-	ret = hv_msr_read(vcpu, msr, &value, false);
+	ret = read_msr(vcpu, msr, &value, false);
 	if (unlikely(ret))
 		return refused(vcpu, reason_of(ret), false, 0, len);
 	return finish_rdmsr(vcpu, value, len);
@@ -195,7 +196,7 @@ int hv_handle_wrmsr(struct hv_vcpu *vcpu, unsigned int len)
 
 	if (filtered(vcpu, msr, KVM_MSR_FILTER_WRITE))
 		return refused(vcpu, KVM_MSR_EXIT_REASON_FILTER, true, value, len);
-	ret = hv_msr_write(vcpu, msr, value, false);
+	ret = write_msr(vcpu, msr, value, false);
 	if (unlikely(ret))
 		return refused(vcpu, reason_of(ret), true, value, len);
 	return hv_skip_insn(vcpu, len);
@@ -230,7 +231,7 @@ int hv_msrs_get(struct hv_vcpu *vcpu, struct kvm_msrs __user *u)
 	if (IS_ERR(entry))
 		return PTR_ERR(entry);
 	for (i = 0; i < n; i++)
-		if (hv_msr_read(vcpu, entry[i].index, &entry[i].data, true))
+		if (read_msr(vcpu, entry[i].index, &entry[i].data, true))
 			break;
 	return entries_return(u, entry, n, i);
 }
@@ -244,7 +245,7 @@ int hv_msrs_set(struct hv_vcpu *vcpu, struct kvm_msrs __user *u)
 	if (IS_ERR(entry))
 		return PTR_ERR(entry);
 	for (i = 0; i < n; i++)
-		if (hv_msr_write(vcpu, entry[i].index, entry[i].data, true))
+		if (write_msr(vcpu, entry[i].index, entry[i].data, true))
 			break;
 	kvfree(entry);
 	return i;

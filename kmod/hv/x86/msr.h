@@ -7,10 +7,6 @@
 
 #include "core/vcpu.h"
 
-/* @host: KVM_GET/SET_MSRS, which stop at a failure, not the guest. enum hv_msr_result */
-int hv_msr_read(struct hv_vcpu *vcpu, u32 msr, u64 *value, bool host);
-int hv_msr_write(struct hv_vcpu *vcpu, u32 msr, u64 value, bool host);
-
 /* exits: ECX, EDX:EAX of @vcpu; #GP, skip @len, or KVM_EXIT_X86_RDMSR, _WRMSR */
 int hv_handle_rdmsr(struct hv_vcpu *vcpu, unsigned int len);
 int hv_handle_wrmsr(struct hv_vcpu *vcpu, unsigned int len);
