@@ -18,20 +18,17 @@ static DEFINE_MUTEX(stats_lock);
 static LIST_HEAD(stats_vms);		/* stats_lock; vm->stats_link */
 static struct dentry *stats_dir;
 
-struct column {
-	const char *name;
-	size_t offset;
+#define COUNTER(field)	{ #field, offsetof(struct hv_vcpu, stat.field) }
+
+const struct hv_counter hv_vcpu_counters[] = {
+	COUNTER(exits), COUNTER(io_exits), COUNTER(mmio_exits), COUNTER(signal_exits),
+	COUNTER(halt_exits), COUNTER(halt_successful_poll), COUNTER(irq_exits),
+	COUNTER(tdp_faults), COUNTER(insn_emulations), COUNTER(injections), COUNTER(requests),
+	COUNTER(host_state_reloads), COUNTER(fpu_loads), COUNTER(dirty_logged),
+	COUNTER(notify_window_exits),
 };
 
-#define COLUMN(field)	{ #field, offsetof(struct hv_vcpu, stat.field) }
-
-static const struct column columns[] = {
-	COLUMN(exits), COLUMN(io_exits), COLUMN(mmio_exits), COLUMN(signal_exits),
-	COLUMN(halt_exits), COLUMN(halt_successful_poll), COLUMN(irq_exits), COLUMN(tdp_faults),
-	COLUMN(insn_emulations), COLUMN(injections), COLUMN(requests),
-	COLUMN(host_state_reloads), COLUMN(fpu_loads), COLUMN(dirty_logged),
-	COLUMN(notify_window_exits),
-};
+const unsigned int hv_nr_vcpu_counters = ARRAY_SIZE(hv_vcpu_counters);
 
 /* The thread that ran it last, 0: none yet. */
 static pid_t last_task(const struct hv_vcpu *vcpu)
@@ -49,8 +46,9 @@ static void show_vcpu(struct seq_file *m, const struct hv_vcpu *vcpu)
 	int i;
 
 	seq_printf(m, "%d %u", last_task(vcpu), vcpu->id);
-	for (i = 0; i < ARRAY_SIZE(columns); i++)
-		seq_printf(m, " %llu", *(const u64 *)((const void *)vcpu + columns[i].offset));
+	for (i = 0; i < ARRAY_SIZE(hv_vcpu_counters); i++)
+		seq_printf(m, " %llu",
+			   *(const u64 *)((const void *)vcpu + hv_vcpu_counters[i].offset));
 	seq_putc(m, '\n');
 }
 
@@ -61,8 +59,8 @@ static int vcpus_show(struct seq_file *m, void *unused)
 	int i;
 
 	seq_puts(m, "pid vcpu");
-	for (i = 0; i < ARRAY_SIZE(columns); i++)
-		seq_printf(m, " %s", columns[i].name);
+	for (i = 0; i < ARRAY_SIZE(hv_vcpu_counters); i++)
+		seq_printf(m, " %s", hv_vcpu_counters[i].name);
 	seq_putc(m, '\n');
 	mutex_lock(&stats_lock);
 	list_for_each_entry(vm, &stats_vms, stats_link)

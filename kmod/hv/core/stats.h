@@ -6,8 +6,19 @@
 #ifndef VELLUM_CORE_STATS_H
 #define VELLUM_CORE_STATS_H
 
+#include <linux/types.h>
+
 struct hv_vm;
 struct hv_vcpu;
+
+/* A counter: what is at @offset in struct hv_vcpu, a u64, or struct hv_vm */
+struct hv_counter {
+	const char *name;
+	size_t offset;
+};
+
+extern const struct hv_counter hv_vcpu_counters[];
+extern const unsigned int hv_nr_vcpu_counters;
 
 void hv_stats_init(void);
 void hv_stats_exit(void);

@@ -20,86 +20,39 @@
 
 #define NAME_SIZE	48	/* bytes, of the id and of each counter's name */
 
-/** struct counter - one value of the file */
-struct counter {
-	char name[NAME_SIZE];
-	u32 flags;		/* KVM_STATS_* */
-	s16 exponent;
-	u64 (*read)(const void *object);
-};
-
 /** struct stats_file - what a descriptor from KVM_GET_STATS_FD stands for */
 struct stats_file {
 	struct hv_vm *vm;		/* a reference */
-	const void *object;		/* the VM or one of its vCPUs: what read() gets */
-	const struct counter *counters;
+	const void *object;		/* the VM or one of its vCPUs */
+	const struct hv_counter *counters;
 	unsigned int nr;
+	u32 flags;			/* KVM_STATS_*, of all of them */
+	u64 (*read)(const void *object, size_t offset);
 	char id[NAME_SIZE];
 };
 
 #define CUMULATIVE	(KVM_STATS_TYPE_CUMULATIVE | KVM_STATS_UNIT_NONE | KVM_STATS_BASE_POW10)
 #define INSTANT		(KVM_STATS_TYPE_INSTANT | KVM_STATS_UNIT_NONE | KVM_STATS_BASE_POW10)
 
-#define HV_VCPU_READ(field)					\
-static u64 read_##field(const void *object)			\
-{								\
-	const struct hv_vcpu *vcpu = object;			\
-								\
-	return READ_ONCE(vcpu->stat.field);			\
-}
-
-HV_VCPU_READ(exits)
-HV_VCPU_READ(io_exits)
-HV_VCPU_READ(mmio_exits)
-HV_VCPU_READ(signal_exits)
-HV_VCPU_READ(halt_exits)
-HV_VCPU_READ(halt_successful_poll)
-HV_VCPU_READ(irq_exits)
-HV_VCPU_READ(tdp_faults)
-HV_VCPU_READ(insn_emulations)
-HV_VCPU_READ(injections)
-HV_VCPU_READ(requests)
-HV_VCPU_READ(host_state_reloads)
-HV_VCPU_READ(fpu_loads)
-HV_VCPU_READ(dirty_logged)
-HV_VCPU_READ(notify_window_exits)
-
-#define VCPU_COUNTER(field)	{ #field, CUMULATIVE, 0, read_##field }
-
-static const struct counter vcpu_counters[] = {
-	VCPU_COUNTER(exits), VCPU_COUNTER(io_exits), VCPU_COUNTER(mmio_exits),
-	VCPU_COUNTER(signal_exits), VCPU_COUNTER(halt_exits), VCPU_COUNTER(irq_exits),
-	VCPU_COUNTER(halt_successful_poll), VCPU_COUNTER(tdp_faults),
-	VCPU_COUNTER(insn_emulations), VCPU_COUNTER(injections), VCPU_COUNTER(requests),
-	VCPU_COUNTER(host_state_reloads), VCPU_COUNTER(fpu_loads),
-	VCPU_COUNTER(dirty_logged), VCPU_COUNTER(notify_window_exits),
-};
-
-#define HV_VM_READ(field)						\
-static u64 read_##field(const void *object)			\
-{								\
-	const struct hv_vm *vm = object;			\
-								\
-	return atomic64_read(&vm->tdp.field);			\
-}
-
-HV_VM_READ(pages_4k)
-HV_VM_READ(pages_2m)
-HV_VM_READ(pages_1g)
-HV_VM_READ(tables)
-
-static u64 read_vcpus(const void *object)
+static u64 vcpu_read(const void *vcpu, size_t offset)
 {
-	return hv_vm_nr_vcpus(object);
+	return READ_ONCE(*(const u64 *)(vcpu + offset));
 }
 
-static const struct counter vm_counters[] = {
-	{ "pages_4k", INSTANT, 0, read_pages_4k },
-	{ "pages_2m", INSTANT, 0, read_pages_2m },
-	{ "pages_1g", INSTANT, 0, read_pages_1g },
-	{ "tdp_tables", INSTANT, 0, read_tables },
-	{ "vcpus", INSTANT, 0, read_vcpus },
+static const struct hv_counter vm_counters[] = {
+	{ "pages_4k", offsetof(struct hv_vm, tdp.pages_4k) },
+	{ "pages_2m", offsetof(struct hv_vm, tdp.pages_2m) },
+	{ "pages_1g", offsetof(struct hv_vm, tdp.pages_1g) },
+	{ "tdp_tables", offsetof(struct hv_vm, tdp.tables) },
+	{ "vcpus", offsetof(struct hv_vm, nr_vcpus) },
 };
+
+static u64 vm_read(const void *vm, size_t offset)
+{
+	if (offset == offsetof(struct hv_vm, nr_vcpus))
+		return hv_vm_nr_vcpus(vm);
+	return atomic64_read((const atomic64_t *)(vm + offset));
+}
 
 /* struct kvm_stats_desc with our size of the name, for which each kernel has its own. */
 struct named_desc {
@@ -143,14 +96,13 @@ static void image_fill(const struct stats_file *stats, void *image)
 	memcpy(image, &header, sizeof(header));
 	memcpy(image + header.id_offset, stats->id, NAME_SIZE);
 	for (i = 0; i < stats->nr; i++) {
-		const struct counter *c = &stats->counters[i];
+		const struct hv_counter *c = &stats->counters[i];
 
-		desc[i].flags = c->flags;
-		desc[i].exponent = c->exponent;
+		desc[i].flags = stats->flags;
 		desc[i].size = 1;
 		desc[i].offset = i * sizeof(u64);
-		memcpy(desc[i].name, c->name, NAME_SIZE);
-		value[i] = c->read(stats->object);
+		strscpy(desc[i].name, c->name, NAME_SIZE);
+		value[i] = stats->read(stats->object, c->offset);
 	}
 }
 
@@ -229,6 +181,8 @@ int hv_stats_vm_fd(struct hv_vm *vm)
 	stats->object = vm;
 	stats->counters = vm_counters;
 	stats->nr = ARRAY_SIZE(vm_counters);
+	stats->flags = INSTANT;
+	stats->read = vm_read;
 	snprintf(stats->id, NAME_SIZE, "kvm-%d", task_tgid_vnr(current));
 	fd = stats_install(stats);
 	if (fd < 0)
@@ -250,8 +204,10 @@ int hv_stats_vcpu_fd(struct hv_vcpu *vcpu)
 	if (!stats)
 		return -ENOMEM;
 	stats->object = vcpu;
-	stats->counters = vcpu_counters;
-	stats->nr = ARRAY_SIZE(vcpu_counters);
+	stats->counters = hv_vcpu_counters;
+	stats->nr = hv_nr_vcpu_counters;
+	stats->flags = CUMULATIVE;
+	stats->read = vcpu_read;
 	snprintf(stats->id, NAME_SIZE, "kvm-%d/vcpu-%u", task_tgid_vnr(current), vcpu->id);
 	fd = stats_install(stats);
 	if (fd < 0)
