@@ -116,6 +116,13 @@ void vh_vq_break(struct vh_vq *vq, const char *why)
 		hv_eventfd_signal(vq->err);
 }
 
+/* All but VHOST_SET_VRING_ADDR take a pair of an index and a number. */
+union vq_arg {
+	struct vhost_vring_state state;
+	struct vhost_vring_file file;
+	struct vhost_vring_worker worker;
+};
+
 static long set_num(struct vh_vq *vq, const struct vhost_vring_state *s)
 {
 	if (vq->running)
@@ -144,24 +151,25 @@ static long set_busy(struct vh_vq *vq, const struct vhost_vring_state *s)
 	return 0;
 }
 
-static long set_state(struct vh_vq *vq, unsigned int ioctl, const struct vhost_vring_state *s)
+static long set_state(struct vh_vq *vq, unsigned int ioctl, union vq_arg *a, void __user *arg)
 {
 	long ret;
 
 	vh_vq_lock(vq);
 	if (ioctl == VHOST_SET_VRING_NUM)
-		ret = set_num(vq, s);
+		ret = set_num(vq, &a->state);
 	else if (ioctl == VHOST_SET_VRING_BASE)
-		ret = set_base(vq, s);
+		ret = set_base(vq, &a->state);
 	else
-		ret = set_busy(vq, s);
+		ret = set_busy(vq, &a->state);
 	vh_vq_unlock(vq);
 	return ret;
 }
 
-static long get_state(struct vh_vq *vq, unsigned int ioctl, struct vhost_vring_state *s,
-		      void __user *arg)
+static long get_state(struct vh_vq *vq, unsigned int ioctl, union vq_arg *a, void __user *arg)
 {
+	struct vhost_vring_state *s = &a->state;
+
 	vh_vq_lock(vq);
 	s->num = ioctl == VHOST_GET_VRING_BASE ? vh_ring_base(vq) : vq->busy_us;
 	vh_vq_unlock(vq);
@@ -200,21 +208,21 @@ static bool same_addr(const struct vh_vq *vq, const struct vhost_vring_addr *a)
 }
 
 /* A running ring stays where it is; only the logging of its used ring may change. */
-static long set_addr(struct vh_vq *vq, void __user *arg)
+static long set_addr(struct vh_vq *vq, unsigned int ioctl, union vq_arg *a, void __user *arg)
 {
-	struct vhost_vring_addr a;
+	struct vhost_vring_addr addr;
 	long ret;
 
-	if (copy_from_user(&a, arg, sizeof(a)))
+	if (copy_from_user(&addr, arg, sizeof(addr)))
 		return -EFAULT;
-	ret = check_addr(&a);
+	ret = check_addr(&addr);
 	if (ret)
 		return ret;
 	vh_vq_lock(vq);
-	if (vq->running && !same_addr(vq, &a))
+	if (vq->running && !same_addr(vq, &addr))
 		ret = -EBUSY;
 	else
-		apply_addr(vq, &a);
+		apply_addr(vq, &addr);
 	vh_vq_unlock(vq);
 	return ret;
 }
@@ -265,81 +273,59 @@ static long set_eventfd(struct vh_vq *vq, struct eventfd_ctx **where, int fd)
 	return 0;
 }
 
-static long set_file(struct vh_vq *vq, unsigned int ioctl, int fd)
+static long set_file(struct vh_vq *vq, unsigned int ioctl, union vq_arg *a, void __user *arg)
 {
 	if (ioctl == VHOST_SET_VRING_KICK)
-		return set_kick(vq, fd);
-	return set_eventfd(vq, ioctl == VHOST_SET_VRING_CALL ? &vq->call : &vq->err, fd);
+		return set_kick(vq, a->file.fd);
+	return set_eventfd(vq, ioctl == VHOST_SET_VRING_CALL ? &vq->call : &vq->err, a->file.fd);
 }
 
-static long worker_ioctl(struct vh_vq *vq, unsigned int ioctl, struct vhost_vring_worker *w,
-			 void __user *arg)
+static long attach_worker(struct vh_vq *vq, unsigned int ioctl, union vq_arg *a, void __user *arg)
 {
-	int id;
+	return vh_worker_attach(vq, a->worker.worker_id);
+}
 
-	if (ioctl == VHOST_ATTACH_VRING_WORKER)
-		return vh_worker_attach(vq, w->worker_id);
-	id = vh_worker_of(vq);
+static long get_worker(struct vh_vq *vq, unsigned int ioctl, union vq_arg *a, void __user *arg)
+{
+	int id = vh_worker_of(vq);
+
 	if (id < 0)
 		return id;
-	w->worker_id = id;
-	return copy_to_user(arg, w, sizeof(*w)) ? -EFAULT : 0;
+	a->worker.worker_id = id;
+	return copy_to_user(arg, &a->worker, sizeof(a->worker)) ? -EFAULT : 0;
 }
 
-static bool is_vq_ioctl(unsigned int ioctl)
-{
-	switch (ioctl) {
-	case VHOST_SET_VRING_NUM:
-	case VHOST_SET_VRING_BASE:
-	case VHOST_GET_VRING_BASE:
-	case VHOST_SET_VRING_BUSYLOOP_TIMEOUT:
-	case VHOST_GET_VRING_BUSYLOOP_TIMEOUT:
-	case VHOST_SET_VRING_ADDR:
-	case VHOST_SET_VRING_KICK:
-	case VHOST_SET_VRING_CALL:
-	case VHOST_SET_VRING_ERR:
-	case VHOST_ATTACH_VRING_WORKER:
-	case VHOST_GET_VRING_WORKER:
-		return true;
-	default:
-		return false;
-	}
-}
-
-/* All but VHOST_SET_VRING_ADDR take a pair of an index and a number. */
-union vq_arg {
-	struct vhost_vring_state state;
-	struct vhost_vring_file file;
-	struct vhost_vring_worker worker;
+static const struct {
+	unsigned int ioctl;
+	long (*fn)(struct vh_vq *vq, unsigned int ioctl, union vq_arg *a, void __user *arg);
+} vq_ioctls[] = {
+	{ VHOST_SET_VRING_NUM, set_state },
+	{ VHOST_SET_VRING_BASE, set_state },
+	{ VHOST_GET_VRING_BASE, get_state },
+	{ VHOST_SET_VRING_BUSYLOOP_TIMEOUT, set_state },
+	{ VHOST_GET_VRING_BUSYLOOP_TIMEOUT, get_state },
+	{ VHOST_SET_VRING_ADDR, set_addr },
+	{ VHOST_SET_VRING_KICK, set_file },
+	{ VHOST_SET_VRING_CALL, set_file },
+	{ VHOST_SET_VRING_ERR, set_file },
+	{ VHOST_ATTACH_VRING_WORKER, attach_worker },
+	{ VHOST_GET_VRING_WORKER, get_worker },
 };
 
 long vh_vq_ioctl(struct vh_dev *dev, unsigned int ioctl, void __user *arg)
 {
+	unsigned int i = 0;
 	union vq_arg a;
-	struct vh_vq *vq;
+	u32 index;
 
 	BUILD_BUG_ON(sizeof(a.state) != sizeof(a.file) || sizeof(a.state) != sizeof(a.worker));
-	if (!is_vq_ioctl(ioctl))
-		return -ENOIOCTLCMD;
+	while (vq_ioctls[i].ioctl != ioctl)
+		if (++i == ARRAY_SIZE(vq_ioctls))
+			return -ENOIOCTLCMD;
 	if (copy_from_user(&a, arg, sizeof(a)))
 		return -EFAULT;
 	if (a.state.index >= dev->nvqs)
 		return -ENOBUFS;
-	vq = dev->vqs[array_index_nospec(a.state.index, dev->nvqs)];
-	switch (ioctl) {
-	case VHOST_SET_VRING_ADDR:
-		return set_addr(vq, arg);
-	case VHOST_GET_VRING_BASE:
-	case VHOST_GET_VRING_BUSYLOOP_TIMEOUT:
-		return get_state(vq, ioctl, &a.state, arg);
-	case VHOST_SET_VRING_KICK:
-	case VHOST_SET_VRING_CALL:
-	case VHOST_SET_VRING_ERR:
-		return set_file(vq, ioctl, a.file.fd);
-	case VHOST_ATTACH_VRING_WORKER:
-	case VHOST_GET_VRING_WORKER:
-		return worker_ioctl(vq, ioctl, &a.worker, arg);
-	default:
-		return set_state(vq, ioctl, &a.state);
-	}
+	index = array_index_nospec(a.state.index, dev->nvqs);
+	return vq_ioctls[i].fn(dev->vqs[index], ioctl, &a, arg);
 }
