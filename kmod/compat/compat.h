@@ -106,6 +106,16 @@ static inline void hv_ibpb_before_user(void)
 #endif
 }
 
+/* FRED, another way to deliver events, is known since 6.9. */
+static inline bool hv_fred_enabled(void)
+{
+#ifdef X86_FEATURE_FRED
+	return cpu_feature_enabled(X86_FEATURE_FRED);
+#else
+	return false;
+#endif
+}
+
 /* hrtimer_init() left the callback to the caller; hrtimer_setup() replaced it in 6.13. */
 static inline void hv_hrtimer_setup(struct hrtimer *timer,
 				    enum hrtimer_restart (*function)(struct hrtimer *),

@@ -9,7 +9,8 @@
 #include <linux/linkage.h>
 #include <asm/asm.h>
 #include <asm/cpufeatures.h>
-#include <asm/nospec-branch.h>
+
+#include "compat/enter.h"
 
 #define GPR(n)	((n) * 8)
 #define RCX	GPR(1)
@@ -68,10 +69,8 @@ SYM_FUNC_START(svm_enter_guest)
 	mov	R15(%rsi), %r15
 	mov	RSI(%rsi), %rsi
 
-#ifdef VM_CLEAR_CPU_BUFFERS
 	/* What the host left in the CPU's buffers is not for the guest to infer. */
 	VM_CLEAR_CPU_BUFFERS
-#endif
 	vmrun	%rax
 
 	cli
@@ -114,11 +113,7 @@ SYM_FUNC_START(svm_enter_guest)
 	xor	%r15d, %r15d
 
 	FILL_RETURN_BUFFER %rax, RSB_CLEAR_LOOPS, X86_FEATURE_RSB_VMEXIT
-#ifdef UNTRAIN_RET_VM
 	UNTRAIN_RET_VM
-#else
-	UNTRAIN_RET
-#endif
 
 	stgi
 	pop	%rdi

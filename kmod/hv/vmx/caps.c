@@ -13,6 +13,7 @@
 #include <asm/msr.h>
 #include <asm/tsc.h>
 
+#include "compat/compat.h"
 #include "memory/tdp_format.h"
 #include "vmx/vmx.h"
 
@@ -298,13 +299,11 @@ int vmx_caps_probe(struct hv_caps *caps)
 
 	if (!boot_cpu_has(X86_FEATURE_VMX))
 		return -ENODEV;
-#ifdef X86_FEATURE_FRED
 	/* NMIs are handed on with INT 2, which FRED delivers as something else. */
-	if (cpu_feature_enabled(X86_FEATURE_FRED)) {
+	if (hv_fred_enabled()) {
 		pr_err(pr_hv_fmt("not supported with FRED: boot with fred=off\n"));
 		return -EOPNOTSUPP;
 	}
-#endif
 	ret = read_caps(&vmx_caps);
 	if (ret)
 		return ret;

@@ -15,15 +15,11 @@
 #include <asm/cpufeatures.h>
 #include <asm/frame.h>
 #include <asm/msr-index.h>
-#include <asm/nospec-branch.h>
 #include <asm/percpu.h>
 #include <asm/unwind_hints.h>
 
+#include "compat/enter.h"
 #include "vmx/enter.h"
-
-#ifndef CREDIT_CALL_DEPTH
-#define CREDIT_CALL_DEPTH	/* kernels without call depth tracking, before 6.2 */
-#endif
 
 #define RAX	VMX_GPR(0)
 #define RCX	VMX_GPR(1)
