@@ -481,19 +481,19 @@ int hv_lapic_base_write(struct hv_vcpu *vcpu, u64 value, bool host)
 	u64 old = vcpu->msr.apic_base;
 
 	if (!base_valid(vcpu, value) || (!host && !transition_allowed(old, value)))
-		return 1;
+		return HV_MSR_INVALID;
 	/* x2APIC mode needs a LAPIC */
 	if (!vcpu->lapic && (value & X2APIC_ENABLE))
-		return 1;
+		return HV_MSR_INVALID;
 	vcpu->msr.apic_base = value;
 	if (!((old ^ value) & (XAPIC_ENABLE | X2APIC_ENABLE))) {
 		if (vcpu->lapic && old != value)
 			lapic_tell_back_end(vcpu->lapic);
-		return 0;
+		return HV_MSR_OK;
 	}
 	if (vcpu->lapic)
 		mode_changed(vcpu->lapic);
 	hv_cpuid_refresh(vcpu);
 	hv_ops->update(vcpu);
-	return 0;
+	return HV_MSR_OK;
 }

@@ -71,9 +71,9 @@ void hv_lapic_destroy(struct hv_vcpu *vcpu);		/* NULL-safe; timer cancelled */
 /* also without a LAPIC: sets vcpu->msr.apic_base on RESET */
 void hv_lapic_reset(struct hv_vcpu *vcpu, bool init);
 
-/* IA32_APIC_BASE; 0 or 1 (#GP) */
+/* IA32_APIC_BASE; enum hv_msr_result */
 int hv_lapic_base_write(struct hv_vcpu *vcpu, u64 value, bool host);
-/* TSC-deadline MSR; x2APIC MSRs 0x800-0x8ff: 0 or 1 (#GP) */
+/* TSC-deadline MSR; x2APIC MSRs 0x800-0x8ff: enum hv_msr_result */
 u64 hv_lapic_deadline_read(struct hv_vcpu *vcpu);
 void hv_lapic_deadline_write(struct hv_vcpu *vcpu, u64 value);
 int hv_lapic_x2apic_read(struct hv_vcpu *vcpu, u32 msr, u64 *value);

@@ -66,7 +66,8 @@ void lapic_set_id_regs(struct hv_lapic *lapic);
 void lapic_map_changed(struct hv_lapic *lapic);
 
 /* lapic_regs.c */
-int lapic_reg_write(struct hv_lapic *lapic, u32 offset, u32 value);
+/* false: no such register, or not writable */
+bool lapic_reg_write(struct hv_lapic *lapic, u32 offset, u32 value);
 void lapic_set_spiv(struct hv_lapic *lapic, u32 value);
 u32 lapic_lvt_mask(const struct hv_lapic *lapic, u32 offset);
 /* Any context. An error of the ESR; reported by LVT error once a kind. */

@@ -164,22 +164,22 @@ static void write_naming_reg(struct hv_lapic *lapic, u32 offset, u32 value)
 	lapic_map_changed(lapic);
 }
 
-/* The registers that both modes have and write alike. 1: there is no such one. */
-static int write_common(struct hv_lapic *lapic, u32 offset, u32 value)
+/* The registers that both modes have and write alike. false: there is no such one. */
+static bool write_common(struct hv_lapic *lapic, u32 offset, u32 value)
 {
 	switch (offset) {
 	case APIC_TASKPRI:
 		write_tpr(lapic, value);
-		return 0;
+		return true;
 	case APIC_EOI:
 		lapic_eoi(lapic);
-		return 0;
+		return true;
 	case APIC_SPIV:
 		lapic_set_spiv(lapic, value);
-		return 0;
+		return true;
 	case APIC_ESR:
 		write_esr(lapic);
-		return 0;
+		return true;
 	case APIC_LVTT:
 	case APIC_LVTTHMR:
 	case APIC_LVTPC:
@@ -187,54 +187,52 @@ static int write_common(struct hv_lapic *lapic, u32 offset, u32 value)
 	case APIC_LVT1:
 	case APIC_LVTERR:
 		write_lvt(lapic, offset, value);
-		return 0;
+		return true;
 	case APIC_LVTCMCI:
 		if (!lapic->cmci)
-			return 1;
+			return false;
 		write_lvt(lapic, offset, value);
-		return 0;
+		return true;
 	case APIC_TMICT:
 		lapic_timer_set_count(lapic, value);
-		return 0;
+		return true;
 	case APIC_TDCR:
 		lapic_timer_set_divide(lapic, value);
-		return 0;
+		return true;
 	default:
-		return 1;
+		return false;
 	}
 }
 
-static int write_xapic_only(struct hv_lapic *lapic, u32 offset, u32 value)
+static bool write_xapic_only(struct hv_lapic *lapic, u32 offset, u32 value)
 {
 	switch (offset) {
 	case APIC_ID:
 		write_naming_reg(lapic, offset, value & APIC_LDR_MASK);
-		return 0;
+		return true;
 	case APIC_LDR:
 		write_naming_reg(lapic, offset, value & APIC_LDR_MASK);
-		return 0;
+		return true;
 	case APIC_DFR:
 		write_naming_reg(lapic, offset, value | APIC_DFR_CLUSTER);
-		return 0;
+		return true;
 	case APIC_ICR2:
 		lapic_set_reg(lapic, offset, value & APIC_LDR_MASK);
-		return 0;
+		return true;
 	case APIC_ICR:
 		value &= ~APIC_ICR_BUSY;
 		lapic_set_reg(lapic, offset, value);
 		lapic_send_icr(lapic, value, GET_XAPIC_DEST_FIELD(lapic_reg(lapic, APIC_ICR2)));
-		return 0;
+		return true;
 	default:
-		return 1;
+		return false;
 	}
 }
 
-/* 1: no such register, or not writable */
-int lapic_reg_write(struct hv_lapic *lapic, u32 offset, u32 value)
+bool lapic_reg_write(struct hv_lapic *lapic, u32 offset, u32 value)
 {
-	if (!write_common(lapic, offset, value))
-		return 0;
-	return lapic->x2apic ? 1 : write_xapic_only(lapic, offset, value);
+	return write_common(lapic, offset, value) ||
+	       (!lapic->x2apic && write_xapic_only(lapic, offset, value));
 }
 
 static bool is_readable(const struct hv_lapic *lapic, u32 offset)
@@ -325,7 +323,7 @@ int hv_lapic_mmio_write(struct hv_vcpu *vcpu, u64 gpa, unsigned int len, const v
 	if (len != sizeof(u32) || (reg & (HV_LAPIC_REG_STRIDE - 1)))
 		return 0;
 	memcpy(&value, val, sizeof(value));
-	if (lapic_reg_write(vcpu->lapic, reg, value))
+	if (!lapic_reg_write(vcpu->lapic, reg, value))
 		lapic_error(vcpu->lapic, APIC_ESR_ILLREGA);
 	return 0;
 }
@@ -335,22 +333,22 @@ static int x2apic_write_icr(struct hv_lapic *lapic, u64 value)
 	u32 icr = value;
 
 	if (icr & HV_ICR_X2APIC_RESERVED)
-		return 1;
+		return HV_MSR_INVALID;
 	icr &= ~APIC_ICR_BUSY;
 	WRITE_ONCE(*(u64 *)(lapic->regs + APIC_ICR), (value & ~(u64)U32_MAX) | icr);
 	lapic_send_icr(lapic, icr, value >> 32);
-	return 0;
+	return HV_MSR_OK;
 }
 
 static int x2apic_self_ipi(struct hv_lapic *lapic, u32 value)
 {
 	if (value & ~APIC_VECTOR_MASK)
-		return 1;
+		return HV_MSR_INVALID;
 	if (value < HV_LAPIC_FIRST_VECTOR)
 		lapic_error(lapic, APIC_ESR_SENDILL);
 	else if (lapic->sw_enabled && lapic_set_irr(lapic, value, false))
 		hv_request(lapic->vcpu, HV_REQ_EVENT);
-	return 0;
+	return HV_MSR_OK;
 }
 
 static bool is_lvt(u32 offset)
@@ -385,17 +383,17 @@ int hv_lapic_x2apic_write(struct hv_vcpu *vcpu, u32 msr, u64 value)
 	u32 offset = (msr - APIC_BASE_MSR) * HV_LAPIC_REG_STRIDE;
 
 	if (!lapic || !lapic->x2apic)
-		return 1;
+		return HV_MSR_INVALID;
 	hv_pv_eoi_sync(vcpu);
 	if (offset == APIC_ICR)
 		return x2apic_write_icr(lapic, value);
 	if (value > U32_MAX)
-		return 1;
+		return HV_MSR_INVALID;
 	if (offset == APIC_SELF_IPI)
 		return x2apic_self_ipi(lapic, value);
 	if (x2apic_reserved(lapic, offset, value))
-		return 1;
-	return lapic_reg_write(lapic, offset, value);
+		return HV_MSR_INVALID;
+	return lapic_reg_write(lapic, offset, value) ? HV_MSR_OK : HV_MSR_INVALID;
 }
 
 int hv_lapic_x2apic_read(struct hv_vcpu *vcpu, u32 msr, u64 *value)
@@ -404,16 +402,16 @@ int hv_lapic_x2apic_read(struct hv_vcpu *vcpu, u32 msr, u64 *value)
 	u32 offset = (msr - APIC_BASE_MSR) * HV_LAPIC_REG_STRIDE;
 
 	if (!lapic || !lapic->x2apic)
-		return 1;
+		return HV_MSR_INVALID;
 	hv_pv_eoi_sync(vcpu);
 	if (offset == APIC_ICR) {
 		*value = READ_ONCE(*(u64 *)(lapic->regs + APIC_ICR));
-		return 0;
+		return HV_MSR_OK;
 	}
 	if (offset >= HV_LAPIC_END || offset == APIC_ICR2 || !is_readable(lapic, offset))
-		return 1;
+		return HV_MSR_INVALID;
 	*value = read_reg(lapic, offset);
-	return 0;
+	return HV_MSR_OK;
 }
 
 /* The hardware wrote the page and left what the write entails to us. */

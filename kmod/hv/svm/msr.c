@@ -46,15 +46,15 @@ int svm_get_msr(struct hv_vcpu *vcpu, u32 msr, u64 *value)
 
 	if (field) {
 		*value = *field;
-		return 0;
+		return HV_MSR_OK;
 	}
 	switch (msr) {
 	case MSR_IA32_SPEC_CTRL:
 		*value = vcpu->msr.spec_ctrl;
-		return 0;
+		return HV_MSR_OK;
 	case MSR_IA32_DEBUGCTLMSR:
 		*value = svm_save(vcpu)->dbgctl;
-		return 0;
+		return HV_MSR_OK;
 	default:
 		return HV_MSR_UNKNOWN;
 	}
@@ -74,29 +74,29 @@ static int set_spec_ctrl(struct hv_vcpu *vcpu, u64 value, bool host)
 	}
 	/* The MSR exists with any of them; user space may always write what RESET left there. */
 	if ((value & ~known) || (!known && !host))
-		return 1;
+		return HV_MSR_INVALID;
 	vcpu->msr.spec_ctrl = value;
-	return 0;
+	return HV_MSR_OK;
 }
 
 static int set_pred_cmd(struct hv_vcpu *vcpu, u64 value)
 {
 	if (!boot_cpu_has(X86_FEATURE_IBPB) || !hv_cpuid_has(vcpu, HV_F_IBPB))
-		return 1;
+		return HV_MSR_INVALID;
 	if (value & ~(u64)PRED_CMD_IBPB)
-		return 1;
+		return HV_MSR_INVALID;
 	if (value)
 		wrmsrl(MSR_IA32_PRED_CMD, PRED_CMD_IBPB);
-	return 0;
+	return HV_MSR_OK;
 }
 
 static int set_debugctl(struct hv_vcpu *vcpu, u64 value)
 {
 	/* Last-branch records are not offered: branch single-stepping is all there is. */
 	if (value & ~(u64)DEBUGCTLMSR_BTF)
-		return 1;
+		return HV_MSR_INVALID;
 	svm_save(vcpu)->dbgctl = value;
-	return 0;
+	return HV_MSR_OK;
 }
 
 /* Addresses are canonical: x86/msr_misc.c looked. */
@@ -107,7 +107,7 @@ int svm_set_msr(struct hv_vcpu *vcpu, u32 msr, u64 value, bool host)
 	if (field) {
 		*field = value;
 		svm_control(vcpu)->clean = 0;
-		return 0;
+		return HV_MSR_OK;
 	}
 	switch (msr) {
 	case MSR_IA32_SPEC_CTRL:

@@ -320,32 +320,32 @@ int vmx_get_msr(struct hv_vcpu *vcpu, u32 msr, u64 *value)
 	switch (msr) {
 	case MSR_FS_BASE:
 		*value = vmcs_readl(GUEST_FS_BASE);
-		return 0;
+		return HV_MSR_OK;
 	case MSR_GS_BASE:
 		*value = vmcs_readl(GUEST_GS_BASE);
-		return 0;
+		return HV_MSR_OK;
 	case MSR_KERNEL_GS_BASE:
 		*value = kernel_gs_base_get(vmx);
-		return 0;
+		return HV_MSR_OK;
 	case MSR_IA32_SYSENTER_CS:
 		*value = vmcs_read32(GUEST_SYSENTER_CS);
-		return 0;
+		return HV_MSR_OK;
 	case MSR_IA32_SYSENTER_ESP:
 		*value = vmcs_readl(GUEST_SYSENTER_ESP);
-		return 0;
+		return HV_MSR_OK;
 	case MSR_IA32_SYSENTER_EIP:
 		*value = vmcs_readl(GUEST_SYSENTER_EIP);
-		return 0;
+		return HV_MSR_OK;
 	case MSR_IA32_DEBUGCTLMSR:
 		*value = vmcs_read64(GUEST_IA32_DEBUGCTL);
-		return 0;
+		return HV_MSR_OK;
 	case MSR_IA32_SPEC_CTRL:
 		*value = vmx->entry.spec_ctrl;
 		return has_spec_ctrl(vcpu) ? HV_MSR_OK : HV_MSR_UNKNOWN;
 	case MSR_IA32_FEAT_CTL:
 		/* Locked, without VMX or SMX: there is no nesting. */
 		*value = FEAT_CTL_LOCKED;
-		return 0;
+		return HV_MSR_OK;
 	default:
 		return HV_MSR_UNKNOWN;
 	}
@@ -359,7 +359,7 @@ static int set_spec_ctrl(struct hv_vmx *vmx, u64 value, bool host)
 	if (boot_cpu_has(X86_FEATURE_SSBD) || boot_cpu_has(X86_FEATURE_SPEC_CTRL_SSBD))
 		known |= SPEC_CTRL_SSBD;
 	if (!has_spec_ctrl(vcpu) || (value & ~known))
-		return !(host && !value);
+		return host && !value ? HV_MSR_OK : HV_MSR_INVALID;
 	vmx->entry.spec_ctrl = value;
 	vcpu->msr.spec_ctrl = value;
 	/* A guest that sets it once sets it often: from now on without exit. */
@@ -367,7 +367,7 @@ static int set_spec_ctrl(struct hv_vmx *vmx, u64 value, bool host)
 		vmx->spec_ctrl_passed = true;
 		update_spec_ctrl(vmx);
 	}
-	return 0;
+	return HV_MSR_OK;
 }
 
 static int set_debugctl(struct hv_vcpu *vcpu, u64 value)
@@ -375,18 +375,18 @@ static int set_debugctl(struct hv_vcpu *vcpu, u64 value)
 	/* Guests switch branch records on without looking whether there are any. */
 	value &= ~(u64)DEBUGCTLMSR_LBR;
 	if (value & ~(u64)DEBUGCTLMSR_BTF)
-		return 1;
+		return HV_MSR_INVALID;
 	vmcs_write64(GUEST_IA32_DEBUGCTL, value);
-	return 0;
+	return HV_MSR_OK;
 }
 
 static int set_command(u64 value, u64 bit, u32 msr, bool present)
 {
 	if (!present || (value & ~bit))
-		return 1;
+		return HV_MSR_INVALID;
 	if (value)
 		native_wrmsrl(msr, bit);
-	return 0;
+	return HV_MSR_OK;
 }
 
 /* Addresses are canonical: x86/msr_misc.c looked. */
@@ -398,27 +398,27 @@ int vmx_set_msr(struct hv_vcpu *vcpu, u32 msr, u64 value, bool host)
 	if (kept) {
 		*kept = value;
 		vmx->extra.host = true;
-		return 0;
+		return HV_MSR_OK;
 	}
 	switch (msr) {
 	case MSR_FS_BASE:
 		vmcs_writel(GUEST_FS_BASE, value);
-		return 0;
+		return HV_MSR_OK;
 	case MSR_GS_BASE:
 		vmcs_writel(GUEST_GS_BASE, value);
-		return 0;
+		return HV_MSR_OK;
 	case MSR_KERNEL_GS_BASE:
 		kernel_gs_base_set(vmx, value);
-		return 0;
+		return HV_MSR_OK;
 	case MSR_IA32_SYSENTER_CS:
 		vmcs_write32(GUEST_SYSENTER_CS, value);
-		return 0;
+		return HV_MSR_OK;
 	case MSR_IA32_SYSENTER_ESP:
 		vmcs_writel(GUEST_SYSENTER_ESP, value);
-		return 0;
+		return HV_MSR_OK;
 	case MSR_IA32_SYSENTER_EIP:
 		vmcs_writel(GUEST_SYSENTER_EIP, value);
-		return 0;
+		return HV_MSR_OK;
 	case MSR_IA32_DEBUGCTLMSR:
 		return set_debugctl(vcpu, value);
 	case MSR_IA32_SPEC_CTRL:
@@ -428,7 +428,7 @@ int vmx_set_msr(struct hv_vcpu *vcpu, u32 msr, u64 value, bool host)
 	case MSR_IA32_FLUSH_CMD:
 		return set_command(value, L1D_FLUSH, msr, has_flush_l1d(vcpu));
 	case MSR_IA32_FEAT_CTL:
-		return !host || (value & ~(u64)FEAT_CTL_LOCKED);
+		return host && !(value & ~(u64)FEAT_CTL_LOCKED) ? HV_MSR_OK : HV_MSR_INVALID;
 	default:
 		return HV_MSR_UNKNOWN;
 	}

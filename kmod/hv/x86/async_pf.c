@@ -262,12 +262,12 @@ int hv_async_pf_enable_write(struct hv_vcpu *vcpu, u64 value, bool host)
 	u64 gpa = value & ~(u64)(APF_ALIGN - 1);
 
 	if ((value & (APF_ALIGN - 1)) & ~(u64)APF_FLAGS)
-		return 1;
+		return HV_MSR_INVALID;
 	if (!vcpu->lapic)
-		return value ? 1 : 0;
+		return value ? HV_MSR_INVALID : HV_MSR_OK;
 	if ((value & KVM_ASYNC_PF_ENABLED) &&
 	    !hv_guest_backed(vcpu, gpa, sizeof(struct kvm_vcpu_pv_apf_data), true))
-		return 1;
+		return HV_MSR_INVALID;
 	drop_all(apf);
 	apf->enable_msr = value;
 	/* A restored guest waits for tokens of a host that is not here. */
@@ -275,23 +275,23 @@ int hv_async_pf_enable_write(struct hv_vcpu *vcpu, u64 value, bool host)
 		apf->wake_all = true;
 		hv_request(vcpu, HV_REQ_ASYNC_PF);
 	}
-	return 0;
+	return HV_MSR_OK;
 }
 
 int hv_async_pf_vector_write(struct hv_vcpu *vcpu, u64 value)
 {
 	/* Without a LAPIC there is none, which a VMM that restores all MSRs may say. */
 	if (value > U8_MAX || (value && !vcpu->lapic))
-		return 1;
+		return HV_MSR_INVALID;
 	vcpu->apf.vector_msr = value;
-	return 0;
+	return HV_MSR_OK;
 }
 
 int hv_async_pf_ack(struct hv_vcpu *vcpu, u64 value)
 {
 	if (value & 1)
 		hv_request(vcpu, HV_REQ_ASYNC_PF);
-	return 0;
+	return HV_MSR_OK;
 }
 
 void hv_async_pf_create(struct hv_vcpu *vcpu)

@@ -22,7 +22,7 @@ void hv_async_pf_ready(struct hv_vcpu *vcpu);	/* HV_REQ_ASYNC_PF */
 /* System management mode ends: what could not be told in it makes that request again. */
 void hv_async_pf_look_again(struct hv_vcpu *vcpu);
 
-/* Writes of the three MSRs: 0, or 1 for #GP */
+/* Writes of the three MSRs: enum hv_msr_result */
 int hv_async_pf_enable_write(struct hv_vcpu *vcpu, u64 value, bool host);
 int hv_async_pf_vector_write(struct hv_vcpu *vcpu, u64 value);
 int hv_async_pf_ack(struct hv_vcpu *vcpu, u64 value);

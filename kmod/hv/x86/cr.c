@@ -253,17 +253,17 @@ int hv_efer_write(struct hv_vcpu *vcpu, u64 value, bool host)
 
 	/* LMA is the CPU's: a write of it changes nothing. */
 	if (!hv_efer_valid(vcpu, value) || (!host && !hv_efer_valid_for_guest(vcpu, value)))
-		return 1;
+		return HV_MSR_INVALID;
 	value = (value & ~(u64)EFER_LMA) | (vcpu->efer & EFER_LMA);
 	changed = value ^ vcpu->efer;
 	if (!host && (changed & EFER_LME) && (hv_cr0(vcpu) & X86_CR0_PG))
-		return 1;
+		return HV_MSR_INVALID;
 	if (!changed)
-		return 0;
+		return HV_MSR_OK;
 	hv_ops->set_efer(vcpu, value);
 	if (changed & EFER_NX)
 		hv_request(vcpu, HV_REQ_GUEST_FLUSH);
-	return 0;
+	return HV_MSR_OK;
 }
 
 /* SDM volume 1, "Enabling the XSAVE Feature Set and XSAVE-Enabled Features" */

@@ -9,8 +9,8 @@
 int hv_cr0_write(struct hv_vcpu *vcpu, u64 value);
 int hv_cr8_write(struct hv_vcpu *vcpu, u64 value);
 u64 hv_cr8_read(struct hv_vcpu *vcpu);
-int hv_efer_write(struct hv_vcpu *vcpu, u64 value, bool host);
 int hv_xcr_write(struct hv_vcpu *vcpu, u32 index, u64 value);
+int hv_efer_write(struct hv_vcpu *vcpu, u64 value, bool host);	/* enum hv_msr_result */
 
 bool hv_cr0_valid(struct hv_vcpu *vcpu, u64 value);	/* bits alone */
 bool hv_cr4_valid(struct hv_vcpu *vcpu, u64 value);

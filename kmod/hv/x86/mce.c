@@ -157,8 +157,8 @@ int hv_mce_read(struct hv_vcpu *vcpu, u32 msr, u64 *value)
 	else if (msr == MSR_IA32_MCG_CTL && (vcpu->msr.mcg_cap & MCG_CTL_P))
 		*value = vcpu->msr.mcg_ctl;
 	else
-		return 1;
-	return 0;
+		return HV_MSR_INVALID;
+	return HV_MSR_OK;
 }
 
 static bool all_or_nothing(u64 value)
@@ -188,22 +188,22 @@ int hv_mce_write(struct hv_vcpu *vcpu, u32 msr, u64 value, bool host)
 
 	if (ctl2) {
 		if (value & ~(u64)(MCI_CTL2_CMCI_EN | MCI_CTL2_CMCI_THRESHOLD_MASK))
-			return 1;
+			return HV_MSR_INVALID;
 		*ctl2 = value;
 	} else if (bank) {
 		if (!host && !bank_value_valid(vcpu, msr, value))
-			return 1;
+			return HV_MSR_INVALID;
 		*bank = value;
 	} else if (msr == MSR_IA32_MCG_STATUS) {
 		if (!host && value)
-			return 1;
+			return HV_MSR_INVALID;
 		vcpu->msr.mcg_status = value;
 	} else if (msr == MSR_IA32_MCG_CTL && (vcpu->msr.mcg_cap & MCG_CTL_P)) {
 		if (!all_or_nothing(value))
-			return 1;
+			return HV_MSR_INVALID;
 		vcpu->msr.mcg_ctl = value;
 	} else {
-		return 1;
+		return HV_MSR_INVALID;
 	}
-	return 0;
+	return HV_MSR_OK;
 }

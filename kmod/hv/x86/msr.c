@@ -59,7 +59,7 @@ void hv_apic_base_set(struct hv_vcpu *vcpu, u64 value)
 static int apic_base_write(struct hv_vcpu *vcpu, u64 value, bool host)
 {
 	if (!hv_apic_base_valid(vcpu, value, host))
-		return 1;
+		return HV_MSR_INVALID;
 	return hv_lapic_base_write(vcpu, value, host);
 }
 
@@ -67,30 +67,30 @@ static int deadline_write(struct hv_vcpu *vcpu, u64 value)
 {
 	if (vcpu->lapic)
 		hv_lapic_deadline_write(vcpu, value);
-	return 0;
+	return HV_MSR_OK;
 }
 
 /* @host: KVM_GET/SET_MSRS, which stop at a failure, not the guest. enum hv_msr_result */
 static int read_msr(struct hv_vcpu *vcpu, u32 msr, u64 *value, bool host)
 {
 	if (is_x2apic(msr))
-		return vcpu->lapic ? hv_lapic_x2apic_read(vcpu, msr, value) : 1;
+		return vcpu->lapic ? hv_lapic_x2apic_read(vcpu, msr, value) : HV_MSR_INVALID;
 	switch (msr) {
 	case MSR_IA32_APICBASE:
 		*value = vcpu->msr.apic_base;
-		return 0;
+		return HV_MSR_OK;
 	case MSR_IA32_TSC:
 		*value = hv_tsc_guest(vcpu, rdtsc());
-		return 0;
+		return HV_MSR_OK;
 	case MSR_IA32_TSC_ADJUST:
 		*value = vcpu->tsc.adjust;
-		return 0;
+		return HV_MSR_OK;
 	case MSR_IA32_TSC_DEADLINE:
 		*value = vcpu->lapic ? hv_lapic_deadline_read(vcpu) : 0;
-		return 0;
+		return HV_MSR_OK;
 	case MSR_EFER:
 		*value = vcpu->efer;
-		return 0;
+		return HV_MSR_OK;
 	default:
 		return hv_msr_misc_read(vcpu, msr, value, host);
 	}
@@ -99,16 +99,16 @@ static int read_msr(struct hv_vcpu *vcpu, u32 msr, u64 *value, bool host)
 static int write_msr(struct hv_vcpu *vcpu, u32 msr, u64 value, bool host)
 {
 	if (is_x2apic(msr))
-		return vcpu->lapic ? hv_lapic_x2apic_write(vcpu, msr, value) : 1;
+		return vcpu->lapic ? hv_lapic_x2apic_write(vcpu, msr, value) : HV_MSR_INVALID;
 	switch (msr) {
 	case MSR_IA32_TSC_DEADLINE:
 		return deadline_write(vcpu, value);
 	case MSR_IA32_TSC_ADJUST:
 		hv_tsc_adjust_write(vcpu, value, host);
-		return 0;
+		return HV_MSR_OK;
 	case MSR_IA32_TSC:
 		hv_tsc_write(vcpu, value, host);
-		return 0;
+		return HV_MSR_OK;
 	case MSR_IA32_APICBASE:
 		return apic_base_write(vcpu, value, host);
 	case MSR_EFER:

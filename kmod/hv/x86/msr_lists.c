@@ -105,16 +105,16 @@ int hv_msr_feature(u32 msr, u64 *value)
 	switch (msr) {
 	case MSR_IA32_ARCH_CAPABILITIES:
 		*value = arch_capabilities;
-		return 0;
+		return HV_MSR_OK;
 	case MSR_PLATFORM_INFO:
 		*value = MSR_PLATFORM_INFO_CPUID_FAULT;
-		return 0;
+		return HV_MSR_OK;
 	case MSR_IA32_UCODE_REV:
 		/* The revision is in the upper half, as the register has it. */
 		*value = (u64)boot_cpu_data.microcode << 32;
-		return 0;
+		return HV_MSR_OK;
 	default:
-		return 1;
+		return HV_MSR_UNKNOWN;
 	}
 }
 

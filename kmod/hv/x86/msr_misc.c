@@ -41,7 +41,7 @@ struct msr_range {
 
 static const struct msr_range quiet[] = {		/* ascending */
 	{ MSR_IA32_P5_MC_ADDR, MSR_IA32_P5_MC_TYPE },
-	{ 0x17, 0x17 },				/* platform id */
+	{ MSR_IA32_PLATFORM_ID, MSR_IA32_PLATFORM_ID },
 	{ MSR_IA32_EBL_CR_POWERON, MSR_IA32_EBL_CR_POWERON },
 	{ MSR_EBC_FREQUENCY_ID, MSR_EBC_FREQUENCY_ID },
 	{ MSR_IA32_UCODE_WRITE, MSR_IA32_UCODE_WRITE },
@@ -196,20 +196,20 @@ static int fixed_read(struct hv_vcpu *vcpu, u32 msr, u64 *value)
 	switch (msr) {
 	case MSR_IA32_SMBASE:
 		*value = vcpu->smm.base;
-		return 0;
+		return HV_MSR_OK;
 	case MSR_SMI_COUNT:
 		*value = vcpu->smm.count;
-		return 0;
+		return HV_MSR_OK;
 	case MSR_KVM_WALL_CLOCK:
 	case MSR_KVM_WALL_CLOCK_NEW:
 		*value = vcpu->vm->clock.wall_clock_gpa;
-		return 0;
+		return HV_MSR_OK;
 	case MSR_AMD64_DE_CFG:
 		*value = DE_CFG_SERIALIZE;
-		return 0;
+		return HV_MSR_OK;
 	case MSR_KVM_ASYNC_PF_ACK:
 		*value = 0;
-		return 0;
+		return HV_MSR_OK;
 	default:
 		*value = 0;
 		return is_quiet(msr) ? HV_MSR_OK : HV_MSR_UNKNOWN;
@@ -222,10 +222,10 @@ int hv_msr_misc_read(struct hv_vcpu *vcpu, u32 msr, u64 *value, bool host)
 	int ret;
 
 	if (!host && !guest_has(vcpu, msr))
-		return 1;
+		return HV_MSR_INVALID;
 	if (msr == MSR_IA32_CR_PAT) {
 		*value = vcpu->msr.pat;
-		return 0;
+		return HV_MSR_OK;
 	}
 	if (hv_mtrr_owns(msr))
 		return hv_mtrr_read(vcpu, msr, value);
@@ -238,16 +238,16 @@ int hv_msr_misc_read(struct hv_vcpu *vcpu, u32 msr, u64 *value, bool host)
 	if (!kept)
 		return fixed_read(vcpu, msr, value);
 	*value = *kept;
-	return 0;
+	return HV_MSR_OK;
 }
 
 static int pat_write(struct hv_vcpu *vcpu, u64 value)
 {
 	if (!hv_pat_valid(value))
-		return 1;
+		return HV_MSR_INVALID;
 	vcpu->msr.pat = value;
 	hv_ops->update(vcpu);
-	return 0;
+	return HV_MSR_OK;
 }
 
 static int arch_capabilities_write(struct hv_vcpu *vcpu, u64 value, bool host)
@@ -256,45 +256,45 @@ static int arch_capabilities_write(struct hv_vcpu *vcpu, u64 value, bool host)
 
 	if (!host || hv_msr_feature(MSR_IA32_ARCH_CAPABILITIES, &supported) ||
 	    (value & ~supported))
-		return 1;
+		return HV_MSR_INVALID;
 	vcpu->msr.arch_capabilities = value;
-	return 0;
+	return HV_MSR_OK;
 }
 
 static int misc_features_write(struct hv_vcpu *vcpu, u64 value, bool host)
 {
 	if (value & ~MSR_MISC_FEATURES_ENABLES_CPUID_FAULT)
-		return 1;
+		return HV_MSR_INVALID;
 	if (!host && value && !(vcpu->msr.platform_info & MSR_PLATFORM_INFO_CPUID_FAULT))
-		return 1;
+		return HV_MSR_INVALID;
 	vcpu->msr.misc_features = value;
-	return 0;
+	return HV_MSR_OK;
 }
 
 static int xss_write(struct hv_vcpu *vcpu, u64 value)
 {
 	if (!hv_caps.has_xsaves || (value & ~hv_caps.supported_xss))
-		return 1;
+		return HV_MSR_INVALID;
 	vcpu->fpu.xss = value;
 	hv_fpu_update(vcpu);
 	hv_cpuid_refresh(vcpu);
-	return 0;
+	return HV_MSR_OK;
 }
 
 static int hwcr_write(struct hv_vcpu *vcpu, u64 value)
 {
 	if (value & ~(HWCR_IGNORED | HWCR_KEPT))
-		return 1;
+		return HV_MSR_INVALID;
 	vcpu->msr.hwcr = value & HWCR_KEPT;
-	return 0;
+	return HV_MSR_OK;
 }
 
 static int poll_control_write(struct hv_vcpu *vcpu, u64 value)
 {
 	if (value & ~(u64)KVM_MSR_ENABLED)
-		return 1;
+		return HV_MSR_INVALID;
 	vcpu->pv.poll_control_msr = value;
-	return 0;
+	return HV_MSR_OK;
 }
 
 /* A guest moves SMBASE in its save area; here user space restores it. */
@@ -343,7 +343,7 @@ static int misc_enable_write(struct hv_vcpu *vcpu, u64 value, bool host)
 		value = (value & ~fixed) | (vcpu->msr.misc_enable & fixed);
 	vcpu->msr.misc_enable = value;
 	hv_cpuid_refresh(vcpu);
-	return 0;
+	return HV_MSR_OK;
 }
 
 /* Values that name addresses, or are 32 bits wide. */
@@ -366,7 +366,7 @@ static bool value_valid(const struct hv_vcpu *vcpu, u32 msr, u64 value)
 	}
 }
 
-/* Registers whose writes do more than keep a value; 2: not one of them */
+/* Registers whose writes do more than keep a value; HV_MSR_UNKNOWN: not one of them */
 static int special_write(struct hv_vcpu *vcpu, u32 msr, u64 value, bool host)
 {
 	switch (msr) {
@@ -378,11 +378,12 @@ static int special_write(struct hv_vcpu *vcpu, u32 msr, u64 value, bool host)
 		/* A guest writes it before it reads the revision: nothing changes. */
 		if (host)
 			vcpu->msr.bios_sign = value;
-		return 0;
+		return HV_MSR_OK;
 	case MSR_PLATFORM_INFO:
-		if (host)
-			vcpu->msr.platform_info = value;
-		return !host;
+		if (!host)
+			return HV_MSR_INVALID;
+		vcpu->msr.platform_info = value;
+		return HV_MSR_OK;
 	case MSR_IA32_SMBASE:
 	case MSR_SMI_COUNT:
 		return smm_write(vcpu, msr, value, host);
@@ -406,9 +407,9 @@ static int special_write(struct hv_vcpu *vcpu, u32 msr, u64 value, bool host)
 	case MSR_KVM_ASYNC_PF_ACK:
 		return paravirtual_write(vcpu, msr, value, host);
 	case MSR_AMD64_DE_CFG:
-		return 0;
+		return HV_MSR_OK;
 	default:
-		return 2;
+		return HV_MSR_UNKNOWN;
 	}
 }
 
@@ -437,9 +438,9 @@ int hv_msr_misc_write(struct hv_vcpu *vcpu, u32 msr, u64 value, bool host)
 	int ret;
 
 	if ((!host && !guest_has(vcpu, msr)) || !value_valid(vcpu, msr, value))
-		return 1;
+		return HV_MSR_INVALID;
 	ret = special_write(vcpu, msr, value, host);
-	if (ret != 2)
+	if (ret != HV_MSR_UNKNOWN)
 		return ret;
 	if (hv_mtrr_owns(msr))
 		return hv_mtrr_write(vcpu, msr, value);

@@ -103,8 +103,8 @@ int hv_mtrr_read(struct hv_vcpu *vcpu, u32 msr, u64 *value)
 	else if (msr == MSR_MTRRcap)
 		*value = MTRR_CAP;
 	else
-		return 1;
-	return 0;
+		return HV_MSR_INVALID;
+	return HV_MSR_OK;
 }
 
 int hv_mtrr_write(struct hv_vcpu *vcpu, u32 msr, u64 value)
@@ -113,19 +113,19 @@ int hv_mtrr_write(struct hv_vcpu *vcpu, u32 msr, u64 value)
 
 	if (i >= 0) {
 		if (!fixed_valid(value))
-			return 1;
+			return HV_MSR_INVALID;
 		vcpu->msr.mtrr_fixed[i] = value;
-		return 0;
+		return HV_MSR_OK;
 	}
 	if (is_variable(msr)) {
 		if (!variable_valid(vcpu, msr, value))
-			return 1;
+			return HV_MSR_INVALID;
 		*variable(vcpu, msr) = value;
-		return 0;
+		return HV_MSR_OK;
 	}
 	if (msr != MSR_MTRRdefType || (value & ~DEF_TYPE_KNOWN) ||
 	    !mtrr_type_valid(value & TYPE_BITS))
-		return 1;
+		return HV_MSR_INVALID;
 	vcpu->msr.mtrr_def_type = value;
-	return 0;
+	return HV_MSR_OK;
 }

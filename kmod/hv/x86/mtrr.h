@@ -6,7 +6,7 @@
 #include "core/vcpu.h"
 
 bool hv_mtrr_owns(u32 msr);
-/* 0, or 1: no such register or an illegal value */
+/* enum hv_msr_result */
 int hv_mtrr_read(struct hv_vcpu *vcpu, u32 msr, u64 *value);
 int hv_mtrr_write(struct hv_vcpu *vcpu, u32 msr, u64 value);
 bool hv_pat_valid(u64 pat);

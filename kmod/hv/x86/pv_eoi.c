@@ -61,13 +61,13 @@ void hv_pv_eoi_offer(struct hv_vcpu *vcpu)
 int hv_pv_eoi_write(struct hv_vcpu *vcpu, u64 value)
 {
 	if (!vcpu->lapic)
-		return value ? 1 : 0;
+		return value ? HV_MSR_INVALID : HV_MSR_OK;
 	if (value & EOI_FLAGS & ~(u64)KVM_PV_EOI_ENABLED)
-		return 1;
+		return HV_MSR_INVALID;
 	if ((value & KVM_PV_EOI_ENABLED) &&
 	    !hv_guest_backed(vcpu, value & ~(u64)EOI_FLAGS, EOI_AREA_LEN, true))
-		return 1;
+		return HV_MSR_INVALID;
 	hv_pv_eoi_sync(vcpu);
 	vcpu->pv.eoi_msr = value;
-	return 0;
+	return HV_MSR_OK;
 }

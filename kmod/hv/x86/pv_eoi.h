@@ -5,7 +5,7 @@
 
 #include "core/vcpu.h"
 
-int hv_pv_eoi_write(struct hv_vcpu *vcpu, u64 value);	/* MSR_KVM_PV_EOI_EN: 0 or 1 (#GP) */
+int hv_pv_eoi_write(struct hv_vcpu *vcpu, u64 value);	/* MSR_KVM_PV_EOI_EN: enum hv_msr_result */
 void hv_pv_eoi_offer(struct hv_vcpu *vcpu);		/* before an entry, events are injected */
 void hv_pv_eoi_take_back(struct hv_vcpu *vcpu);
 

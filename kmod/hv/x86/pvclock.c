@@ -180,7 +180,7 @@ int hv_clock_system_time_write(struct hv_vcpu *vcpu, u64 value)
 	mutex_unlock(&vcpu->vm->clock.pages_lock);
 	if (value & KVM_MSR_ENABLED)
 		hv_request(vcpu, HV_REQ_CLOCK_UPDATE);
-	return 0;
+	return HV_MSR_OK;
 }
 
 /* The wall-clock time at which kvmclock was zero. */
@@ -199,11 +199,11 @@ int hv_clock_wall_write(struct hv_vcpu *vcpu, u64 value)
 	start_ns = now.real_ns - clock_at(clock, &now);
 	raw_spin_unlock_irqrestore(&clock->lock, flags);
 	if (!value || hv_guest_read(vcpu, value, &wall.version, sizeof(wall.version)))
-		return 0;
+		return HV_MSR_OK;
 	wall.sec = div_u64_rem(start_ns, NSEC_PER_SEC, &nsec);
 	wall.nsec = nsec;
 	versioned_write(vcpu, value, wall.version + 1, &wall, sizeof(wall));
-	return 0;
+	return HV_MSR_OK;
 }
 
 void hv_clock_get(struct hv_vm *vm, struct kvm_clock_data *data)

@@ -33,15 +33,15 @@ static u64 stolen(struct hv_vcpu *vcpu)
 int hv_steal_write(struct hv_vcpu *vcpu, u64 value)
 {
 	if (!sched_info_on() || (value & KVM_STEAL_RESERVED_MASK))
-		return 1;
+		return HV_MSR_INVALID;
 	vcpu->pv.steal_msr = value;
 	vcpu->pv.preempted_told = false;
 	if (!(value & KVM_MSR_ENABLED))
-		return 0;
+		return HV_MSR_OK;
 	/* What happened before the guest asked is not its to see. */
 	vcpu->pv.steal_last_run_delay = current->sched_info.run_delay;
 	hv_request(vcpu, HV_REQ_STEAL_UPDATE);
-	return 0;
+	return HV_MSR_OK;
 }
 
 /* Back on a CPU: is there anything to tell the guest before it runs? */

@@ -19,12 +19,13 @@ int hv_tsc_khz_set(struct hv_vcpu *vcpu, u32 khz);		/* KVM_SET_TSC_KHZ: 0 or -EI
 void hv_clock_init(struct hv_vm *vm);
 /* HV_REQ_CLOCK_UPDATE; loaded, may sleep */
 void hv_clock_update(struct hv_vcpu *vcpu);
-int hv_clock_system_time_write(struct hv_vcpu *vcpu, u64 value);/* MSR: 0 or 1 (#GP) */
+/* MSRs: enum hv_msr_result */
+int hv_clock_system_time_write(struct hv_vcpu *vcpu, u64 value);
 int hv_clock_wall_write(struct hv_vcpu *vcpu, u64 value);
 void hv_clock_get(struct hv_vm *vm, struct kvm_clock_data *data);
 int hv_clock_set(struct hv_vm *vm, const struct kvm_clock_data *data);
 /* x86/steal.c */
-int hv_steal_write(struct hv_vcpu *vcpu, u64 value);		/* MSR: 0 or 1 (#GP) */
+int hv_steal_write(struct hv_vcpu *vcpu, u64 value);		/* MSR: enum hv_msr_result */
 void hv_steal_update(struct hv_vcpu *vcpu);			/* HV_REQ_STEAL_UPDATE */
 void hv_steal_load(struct hv_vcpu *vcpu);			/* preemption off; as the next */
 void hv_steal_preempted(struct hv_vcpu *vcpu);			/* sched-out notifier: atomic */
