@@ -57,9 +57,7 @@ struct hv_ops {
 	int (*cpu_on)(void);
 	void (*cpu_off)(void);
 
-	/* vm may be NULL-op'd: leave the pointer NULL if nothing is needed. */
-	int (*vm_init)(struct hv_vm *vm);
-	void (*vm_destroy)(struct hv_vm *vm);
+	void (*vm_destroy)(struct hv_vm *vm);		/* NULL: keeps nothing for a VM */
 
 	int (*vcpu_create)(struct hv_vcpu *vcpu);	/* allocate; registers come by reset */
 	void (*vcpu_destroy)(struct hv_vcpu *vcpu);
@@ -121,6 +119,7 @@ struct hv_ops {
 	/*
 	 * Make the guest exit no later than host TSC @deadline (U64_MAX: none).
 	 * -EOPNOTSUPP: caller uses an hrtimer. handle_exit calls hv_lapic_deadline_hit().
+	 * NULL: never with hv_caps.has_deadline.
 	 */
 	int (*set_deadline)(struct hv_vcpu *vcpu, u64 deadline);
 
@@ -141,7 +140,7 @@ struct hv_ops {
 
 	/* Current exit for internal errors and traces: length of data filled, at most 8 words */
 	unsigned int (*describe_exit)(struct hv_vcpu *vcpu, u64 *data);
-	/* Instruction bytes of this exit if hardware recorded them: count, 0-15 */
+	/* Instruction bytes of this exit if hardware recorded them: count, 0-15; NULL: never */
 	unsigned int (*insn_bytes)(struct hv_vcpu *vcpu, u8 *bytes);
 };
 

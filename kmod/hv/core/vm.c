@@ -90,17 +90,11 @@ static struct hv_vm *vm_create(unsigned long type)
 		goto tdp;
 	vm->dirty_by_cpu = hv_caps.logs_writes;
 	hv_clock_init(vm);
-	ret = hv_ops->vm_init ? hv_ops->vm_init(vm) : 0;
-	if (ret)
-		goto hw;
 	ret = hv_notifier_register(vm);
 	if (ret)
-		goto vendor;
+		goto hw;
 	hv_stats_add(vm);
 	return vm;
-vendor:
-	if (hv_ops->vm_destroy)
-		hv_ops->vm_destroy(vm);
 hw:
 	hv_hw_put(vm);
 tdp:

@@ -246,11 +246,6 @@ static void svm_enter(struct hv_vcpu *vcpu)
 		svm_step_exited(vcpu);
 }
 
-static int svm_set_deadline(struct hv_vcpu *vcpu, u64 deadline)
-{
-	return -EOPNOTSUPP;	/* AMD-V has no timer: hrtimers serve */
-}
-
 const struct hv_ops hv_svm_ops = {
 	.name = "svm",
 	.vcpu_size = sizeof(struct hv_svm),
@@ -290,7 +285,6 @@ const struct hv_ops hv_svm_ops = {
 	.update = svm_update,
 	.update_msr_maps = svm_update_msr_maps,
 	.write_tsc_offset = svm_write_tsc_offset,
-	.set_deadline = svm_set_deadline,
 	.flush_tdp = svm_flush_tdp,
 	.flush_guest = svm_flush_guest,
 	.describe_exit = svm_describe_exit,

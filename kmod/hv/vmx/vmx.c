@@ -275,12 +275,6 @@ static void vmx_vcpu_destroy(struct hv_vcpu *vcpu)
 	free_page((unsigned long)vmx->vmcs);
 }
 
-/* VT-x records no instruction bytes. */
-static unsigned int vmx_insn_bytes(struct hv_vcpu *vcpu, u8 *bytes)
-{
-	return 0;
-}
-
 const struct hv_ops hv_vmx_ops = {
 	.name = "vmx",
 	.vcpu_size = sizeof(struct hv_vmx),
@@ -327,5 +321,4 @@ const struct hv_ops hv_vmx_ops = {
 	.flush_tdp = vmx_flush_tdp,
 	.flush_guest = vmx_flush_guest,
 	.describe_exit = vmx_describe_exit,
-	.insn_bytes = vmx_insn_bytes,
 };
