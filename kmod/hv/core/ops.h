@@ -36,6 +36,9 @@ struct hv_caps {
 	bool has_bus_lock_exit, has_notify_exit;	/* as the capabilities of these names */
 	bool pdptes_in_memory;		/* PAE: walked like other entries, and marked accessed */
 	bool has_cstate_msrs;		/* counters of C-states, which a guest may read directly */
+	bool has_arch_capabilities;	/* guests get an IA32_ARCH_CAPABILITIES, a host's or not */
+	bool amd_leaves;		/* CPUID: AMD's extended leaves, and no leaf 4 */
+	u64 bios_sign;			/* IA32_BIOS_SIGN_ID after RESET */
 };
 
 struct hv_ops {

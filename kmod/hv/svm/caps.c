@@ -13,6 +13,7 @@ bool svm_has_nrips, svm_has_decode_assists, svm_has_pause_filter;
 
 #define VM_CR_SVM_DISABLE	BIT_ULL(4)
 #define MIN_ASIDS		8	/* ASID 0 is the host's */
+#define BIOS_SIGN		0x01000065
 
 static int unsupported(const char *what)
 {
@@ -67,6 +68,8 @@ int svm_probe(struct hv_caps *caps)
 		.has_invpcid = boot_cpu_has(X86_FEATURE_INVPCID),
 		.has_umip = boot_cpu_has(X86_FEATURE_UMIP),
 		.has_pku = boot_cpu_has(X86_FEATURE_PKU),
+		.amd_leaves = true,
+		.bios_sign = BIOS_SIGN,
 	};
 	if (boot_cpu_has(X86_FEATURE_XSAVE))
 		caps->supported_xcr0 = xgetbv(XCR_XFEATURE_ENABLED_MASK) &

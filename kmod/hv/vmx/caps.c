@@ -254,6 +254,8 @@ static int read_caps(struct vmx_caps *c)
 	return 0;
 }
 
+#define BIOS_SIGN	0x100000000ULL	/* microcode revision 1, in the upper half */
+
 static void describe(const struct vmx_caps *c, struct hv_caps *caps)
 {
 	static const u8 vmcall[HV_HYPERCALL_LEN] = { 0x0f, 0x01, 0xc1 };
@@ -269,6 +271,8 @@ static void describe(const struct vmx_caps *c, struct hv_caps *caps)
 	caps->has_bus_lock_exit = c->secondary_may & SECONDARY_EXEC_BUS_LOCK_DETECTION;
 	caps->has_notify_exit = c->secondary_may & SECONDARY_EXEC_NOTIFY_VM_EXITING;
 	caps->has_cstate_msrs = vmx_has_cstate_msrs();
+	caps->has_arch_capabilities = true;
+	caps->bios_sign = BIOS_SIGN;
 	caps->logs_writes = c->secondary_may & SECONDARY_EXEC_ENABLE_PML;
 	caps->has_rdtscp = c->secondary_may & SECONDARY_EXEC_ENABLE_RDTSCP;
 	caps->has_invpcid = c->secondary_may & SECONDARY_EXEC_ENABLE_INVPCID;

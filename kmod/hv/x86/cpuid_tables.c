@@ -64,12 +64,6 @@ static u32 host_word(enum cpuid_leafs word)
 	return boot_cpu_data.x86_capability[word];
 }
 
-static bool is_amd(void)
-{
-	return boot_cpu_data.x86_vendor == X86_VENDOR_AMD ||
-	       boot_cpu_data.x86_vendor == X86_VENDOR_HYGON;
-}
-
 static u32 leaf1_edx(void)
 {
 	return host_word(CPUID_1_EDX) &
@@ -127,7 +121,7 @@ static u32 leaf7_edx(void)
 		    F(INTEL_STIBP) | F(FLUSH_L1D) | F(SPEC_CTRL_SSBD));
 
 	/* An MSR of ours, with what the host says of itself. */
-	if (!is_amd())
+	if (hv_caps.has_arch_capabilities)
 		host |= F(ARCH_CAPABILITIES);
 	return host;
 }
@@ -298,7 +292,7 @@ static void basic_leaves(struct out *out)
 			leaf_1(out);
 		else if (leaf == 2)
 			add_host(out, leaf, 0, 0);
-		else if (leaf == 4 && !is_amd())
+		else if (leaf == 4 && !hv_caps.amd_leaves)
 			leaf_4(out);
 		else if (leaf == 6)
 			leaf_6(out);
@@ -348,7 +342,7 @@ static void leaf_ext_1(struct out *out)
 		 (F(SYSCALL) | F(NX) | F(MMXEXT) | F(FXSR_OPT) | F(GBPAGES) | F(RDTSCP) | F(LM) |
 		  F(3DNOWEXT) | F(3DNOW));
 	/* AMD CPUs repeat leaf 1 here. */
-	if (is_amd())
+	if (hv_caps.amd_leaves)
 		e->edx |= leaf1_edx() &
 			  (F(FPU) | F(VME) | F(DE) | F(PSE) | F(TSC) | F(MSR) | F(PAE) | F(MCE) |
 			   F(CX8) | F(APIC) | F(MTRR) | F(PGE) | F(MCA) | F(CMOV) | F(PAT) |
@@ -399,7 +393,7 @@ static void extended_leaves(struct out *out)
 
 	if (!e)
 		return;
-	last = min_t(u32, e->eax, is_amd() ? EXT_LEAF_MAX_AMD : EXT_LEAF_MAX_INTEL);
+	last = min_t(u32, e->eax, hv_caps.amd_leaves ? EXT_LEAF_MAX_AMD : EXT_LEAF_MAX_INTEL);
 	e->eax = last;
 	for (leaf = EXT_LEAF_BASE + 1; leaf <= last; leaf++) {
 		switch (leaf & U8_MAX) {

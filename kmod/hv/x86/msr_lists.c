@@ -66,7 +66,7 @@ static u64 arch_capabilities_probe(void)
 	u64 value = 0;
 	unsigned int i;
 
-	if (boot_cpu_data.x86_vendor != X86_VENDOR_INTEL)
+	if (!hv_caps.has_arch_capabilities)
 		return 0;
 	if (boot_cpu_has(X86_FEATURE_ARCH_CAPABILITIES))
 		rdmsrl(MSR_IA32_ARCH_CAPABILITIES, value);
@@ -93,7 +93,7 @@ int hv_msr_init(void)
 		optional_add(MSR_TSC_AUX);
 	if (boot_cpu_has(X86_FEATURE_MSR_SPEC_CTRL))
 		optional_add(MSR_IA32_SPEC_CTRL);
-	if (boot_cpu_data.x86_vendor == X86_VENDOR_INTEL)
+	if (hv_caps.has_arch_capabilities)
 		optional_add(MSR_IA32_ARCH_CAPABILITIES);
 	if (hv_caps.has_xsaves)
 		optional_add(MSR_IA32_XSS);

@@ -25,8 +25,6 @@
 #include "x86/tsc.h"
 
 #define PAT_RESET	0x0007040600070406ULL
-#define BIOS_SIGN_INTEL	0x100000000ULL	/* microcode revision 1, in the upper half */
-#define BIOS_SIGN_AMD	0x01000065
 #define MCG_BANKS_RESET	32
 
 /* AMD's HWCR: bits systems set and nothing depends on; bits that are kept */
@@ -453,7 +451,6 @@ int hv_msr_misc_write(struct hv_vcpu *vcpu, u32 msr, u64 value, bool host)
 void hv_msr_reset(struct hv_vcpu *vcpu, bool init)
 {
 	struct hv_msr_state *msr = &vcpu->msr;
-	bool amd = boot_cpu_data.x86_vendor != X86_VENDOR_INTEL;
 	u64 bsp = vcpu->id == vcpu->vm->bsp_id ? MSR_IA32_APICBASE_BSP : 0;
 	u64 apic_base = msr->apic_base;
 
@@ -467,7 +464,7 @@ void hv_msr_reset(struct hv_vcpu *vcpu, bool init)
 			   MSR_IA32_MISC_ENABLE_BTS_UNAVAIL | MSR_IA32_MISC_ENABLE_PEBS_UNAVAIL;
 	msr->mcg_cap = MCG_BANKS_RESET;
 	msr->platform_info = MSR_PLATFORM_INFO_CPUID_FAULT;
-	msr->bios_sign = amd ? BIOS_SIGN_AMD : BIOS_SIGN_INTEL;
+	msr->bios_sign = hv_caps.bios_sign;
 	hv_msr_feature(MSR_IA32_ARCH_CAPABILITIES, &msr->arch_capabilities);
 	memset(&vcpu->pv, 0, sizeof(vcpu->pv));
 	vcpu->pv.poll_control_msr = KVM_MSR_ENABLED;
