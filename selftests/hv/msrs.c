@@ -12,6 +12,8 @@
 #include "msr.h"
 #include "tvm.h"
 
+#define MSR_DEBUGCTL	0x1d9
+#define DEBUGCTL_BTF	BIT64(1)
 #define NON_CANONICAL	0x4000000000000000ULL	/* with 4 and with 5 level paging */
 
 FIXTURE(msr) {
@@ -261,8 +263,7 @@ TEST_F(msr, every_listed_one_is_readable)
 	}
 }
 
-/* What is read can be written back: save and restore by the list must work. */
-TEST_F(msr, save_and_restore)
+static void save_and_restore(struct __test_metadata *_metadata, struct tvcpu *cpu)
 {
 	struct {
 		struct kvm_msr_list head;
@@ -271,13 +272,47 @@ TEST_F(msr, save_and_restore)
 	uint32_t i;
 	long ret;
 
-	ASSERT_EQ(0, tvm_ioctl_p(self->vm.dev, KVM_GET_MSR_INDEX_LIST, &list));
+	ASSERT_EQ(0, tvm_ioctl_p(cpu->vm->dev, KVM_GET_MSR_INDEX_LIST, &list));
 	for (i = 0; i < list.head.nmsrs; i++) {
-		ret = tvcpu_msr(&self->cpu, list.index[i],
-				tvcpu_get_msr(&self->cpu, list.index[i]));
+		ret = tvcpu_msr(cpu, list.index[i], tvcpu_get_msr(cpu, list.index[i]));
 		EXPECT_EQ(1, ret)
 			TH_LOG("MSR %#x", list.index[i]);
 	}
+}
+
+/* What is read can be written back: save and restore by the list must work. */
+TEST_F(msr, save_and_restore)
+{
+	save_and_restore(_metadata, &self->cpu);
+}
+
+TEST(save_and_restore_without_irqchip)
+{
+	struct tvcpu cpu;
+	struct tvm vm;
+
+	tvm_create(&vm, 0);
+	tvcpu_create(&cpu, &vm, 0);
+	save_and_restore(_metadata, &cpu);
+	tvcpu_destroy(&cpu);
+	tvm_destroy(&vm);
+}
+
+/* What a guest can set is in the list: branch single-stepping, here. */
+TEST_F(msr, what_is_set_is_listed)
+{
+	struct {
+		struct kvm_msr_list head;
+		uint32_t index[1024];
+	} list = { .head.nmsrs = 1024 };
+	uint32_t i;
+
+	EXPECT_EQ(1, tvcpu_msr(&self->cpu, MSR_DEBUGCTL, DEBUGCTL_BTF));
+	EXPECT_EQ(DEBUGCTL_BTF, tvcpu_get_msr(&self->cpu, MSR_DEBUGCTL));
+	ASSERT_EQ(0, tvm_ioctl_p(self->vm.dev, KVM_GET_MSR_INDEX_LIST, &list));
+	for (i = 0; i < list.head.nmsrs && list.index[i] != MSR_DEBUGCTL; i++)
+		;
+	EXPECT_NE(i, list.head.nmsrs);
 }
 
 TEST_F(msr, tsc)
