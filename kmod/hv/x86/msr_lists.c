@@ -110,8 +110,8 @@ int hv_msr_feature(u32 msr, u64 *value)
 		*value = MSR_PLATFORM_INFO_CPUID_FAULT;
 		return HV_MSR_OK;
 	case MSR_IA32_UCODE_REV:
-		/* The revision is in the upper half, as the register has it. */
-		*value = (u64)boot_cpu_data.microcode << 32;
+		/* In the half of the register where the vendor has it. */
+		*value = (u64)boot_cpu_data.microcode << (hv_caps.bios_sign > U32_MAX ? 32 : 0);
 		return HV_MSR_OK;
 	default:
 		return HV_MSR_UNKNOWN;
