@@ -85,7 +85,7 @@ struct hv_vm {
 	struct kvm_coalesced_mmio_ring *ring;	/* a page shared with user space */
 	spinlock_t ring_lock;		/* writers of the ring, among vCPUs */
 
-	struct mutex irq_lock;		/* writers of irqchip and routing */
+	struct mutex irq_lock;		/* writers of routing and of the LAPIC map */
 	struct hv_irqchip *irqchip;	/* NULL or set once before vCPUs run */
 	struct srcu_struct irq_srcu;	/* routing, resamplers; no reader sleeps */
 	struct hv_routing __rcu *routing;	/* irq_srcu */
