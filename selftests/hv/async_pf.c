@@ -198,20 +198,6 @@ static void *pager(void *arg)
 	return NULL;
 }
 
-static int open_uffd(void *mem)
-{
-	struct uffdio_api api = { .api = UFFD_API };
-	struct uffdio_register reg = {
-		.range = { .start = (unsigned long)mem, .len = PAGES * TVM_PAGE },
-		.mode = UFFDIO_REGISTER_MODE_MISSING,
-	};
-	int fd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
-
-	if (fd < 0 || ioctl(fd, UFFDIO_API, &api) || ioctl(fd, UFFDIO_REGISTER, &reg))
-		tvm_die("userfaultfd: %s", strerror(errno));
-	return fd;
-}
-
 FIXTURE_SETUP(apf)
 {
 	tvm_start(&self->vm, &self->cpu, TVM_IRQCHIP, guest_touches);
@@ -219,7 +205,7 @@ FIXTURE_SETUP(apf)
 	ASSERT_EQ(1, tvm_cap(&self->vm, KVM_CAP_ASYNC_PF_INT));
 	self->mem = tvm_mem(PAGES * TVM_PAGE);
 	madvise(self->mem, PAGES * TVM_PAGE, MADV_DONTNEED);
-	self->uffd = open_uffd(self->mem);
+	self->uffd = tvm_uffd(self->mem, PAGES * TVM_PAGE, O_NONBLOCK);
 	ASSERT_EQ(0, tvm_slot(&self->vm, TVM_SLOT_TEST, 0, TVM_TEST_GPA, PAGES * TVM_PAGE,
 			      self->mem));
 	self->stop = 0;

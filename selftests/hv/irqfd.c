@@ -115,20 +115,6 @@ TEST_F(irqfd, deassign)
 	EXPECT_EQ(0, irqfd(&self->vm, self->fd, GSI, 0, -1));
 }
 
-static int open_uffd(void *page)
-{
-	struct uffdio_api api = { .api = UFFD_API };
-	struct uffdio_register reg = {
-		.range = { .start = (unsigned long)page, .len = TVM_PAGE },
-		.mode = UFFDIO_REGISTER_MODE_MISSING,
-	};
-	int fd = syscall(SYS_userfaultfd, O_CLOEXEC);
-
-	if (fd < 0 || ioctl(fd, UFFDIO_API, &api) || ioctl(fd, UFFDIO_REGISTER, &reg))
-		tvm_die("userfaultfd: %s", strerror(errno));
-	return fd;
-}
-
 static void *translate(void *cpu)
 {
 	struct kvm_translation arg = { .linear_address = 0x1000 };
@@ -141,7 +127,7 @@ TEST_F(irqfd, deassign_while_memory_is_waited_for)
 {
 	void *page = mmap(NULL, TVM_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
 			  -1, 0);
-	int uffd = open_uffd(page), resample = eventfd(0, EFD_NONBLOCK);
+	int uffd = tvm_uffd(page, TVM_PAGE, 0), resample = eventfd(0, EFD_NONBLOCK);
 	struct uffdio_zeropage zero = {
 		.range = { .start = (unsigned long)page, .len = TVM_PAGE },
 	};

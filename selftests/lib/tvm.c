@@ -8,7 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
+#include <linux/userfaultfd.h>
 
 #include "tvm.h"
 
@@ -126,6 +128,20 @@ void *tvm_mem(size_t size)
 	if (mem == MAP_FAILED)
 		tvm_die("mmap of %zu bytes: %s", size, strerror(errno));
 	return mem;
+}
+
+int tvm_uffd(void *mem, size_t size, int flags)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register reg = {
+		.range = { .start = (uintptr_t)mem, .len = size },
+		.mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+	int fd = syscall(SYS_userfaultfd, O_CLOEXEC | flags);
+
+	if (fd < 0 || ioctl(fd, UFFDIO_API, &api) || ioctl(fd, UFFDIO_REGISTER, &reg))
+		tvm_die("userfaultfd: %s", strerror(errno));
+	return fd;
 }
 
 long tvm_slot(struct tvm *vm, uint32_t slot, uint32_t flags, uint64_t gpa, uint64_t size,

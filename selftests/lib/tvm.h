@@ -122,6 +122,9 @@ uint64_t tvm_stat(int fd, const char *name);
 /** tvm_mem() - Anonymous zeroed host memory */
 void *tvm_mem(size_t size);
 
+/** tvm_uffd() - A userfaultfd that is told of each missing page of @mem. @flags: O_NONBLOCK or 0 */
+int tvm_uffd(void *mem, size_t size, int flags);
+
 void tvcpu_create(struct tvcpu *cpu, struct tvm *vm, int id);
 void tvcpu_destroy(struct tvcpu *cpu);
 
