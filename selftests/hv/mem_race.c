@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/time.h>
+#include <linux/userfaultfd.h>
 
 #include "kselftest_harness.h"
 #include "tvm.h"
@@ -141,6 +142,31 @@ TEST_F(race, fork_and_copy_on_write)
 	ASSERT_EQ(1, write(pipefd[1], &c, 1));
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
 	EXPECT_EQ(0, status);
+}
+
+static void *run(void *cpu)
+{
+	return (void *)tvm_run(cpu);
+}
+
+/* Gone before its memory was: an access there is the VMM's, as anywhere without a slot. */
+TEST_F(race, slot_deleted_in_a_fault)
+{
+	struct uffd_msg msg;
+	pthread_t thread;
+	void *ret;
+	int uffd;
+
+	ASSERT_EQ(0, madvise(self->mem, SIZE, MADV_DONTNEED));
+	uffd = tvm_uffd(self->mem, SIZE, 0);
+	ASSERT_EQ(0, pthread_create(&thread, NULL, run, &self->cpu));
+	ASSERT_EQ(sizeof(msg), read(uffd, &msg, sizeof(msg)));
+	ASSERT_EQ(0, tvm_slot(&self->vm, TVM_SLOT_TEST, 0, GPA, 0, NULL));
+	munmap(self->mem, SIZE);
+	close(uffd);
+	pthread_join(thread, &ret);
+	EXPECT_EQ(KVM_EXIT_MMIO, (long)ret);
+	EXPECT_EQ(GPA, self->cpu.run->mmio.phys_addr);
 }
 
 /* mremap moves the pages away: the guest must not keep them. */

@@ -40,6 +40,7 @@ enum tdp_step {
 struct tdp_fault {
 	u64 gfn;
 	unsigned long hva;
+	u64 slots;		/* generation of the set that named @hva */
 	unsigned int conflict;	/* level */
 	unsigned int level;	/* of the leaf that was installed */
 	bool write, exec, present;
@@ -328,6 +329,7 @@ static enum tdp_step tdp_attempt(struct hv_vcpu *vcpu, struct tdp_fault *f)
 		step = TDP_PRIVATE;
 	} else if (slot && !(f->write && slot->flags & KVM_MEM_READONLY)) {
 		f->hva = hv_memslot_hva(slot, f->gfn);
+		f->slots = hv_memslots(vm, vcpu->as)->generation;
 		read_lock(&vm->tdp.lock);
 		step = tdp_try(vcpu, slot, f);
 		read_unlock(&vm->tdp.lock);
@@ -373,10 +375,23 @@ static int tdp_fault_in_shared(const struct tdp_fault *f)
 	return hv_host_fault_in(f->hva, f->write);
 }
 
+/* User space may unmap what backed a slot as soon as it has deleted the slot. */
+static bool tdp_slots_changed(struct hv_vcpu *vcpu, const struct tdp_fault *f)
+{
+	struct hv_vm *vm = vcpu->vm;
+	int idx = srcu_read_lock(&vm->srcu);
+	bool changed = hv_memslots(vm, vcpu->as)->generation != f->slots;
+
+	srcu_read_unlock(&vm->srcu, idx);
+	return changed;
+}
+
 static enum hv_tdp_result tdp_fault_in(struct hv_vcpu *vcpu, const struct tdp_fault *f)
 {
 	int err = f->private ? tdp_fault_in_private(vcpu, f) : tdp_fault_in_shared(f);
 
+	if (err == -EFAULT && !f->private && tdp_slots_changed(vcpu, f))
+		return HV_TDP_MAPPED;
 	switch (err) {
 	case -EBUSY:
 		return HV_TDP_WAITS;
