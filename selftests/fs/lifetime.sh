@@ -3,7 +3,7 @@
 # Guards lifetimes: a mount in use is busy, the module stays while anything of it is used, goes when nothing is, comes
 # back, and the memory of deleted files returns.
 set -u
-. "$(dirname "$0")/../launcher/tap.sh"
+. "$(dirname "$0")/../lib/tap.sh"
 
 m=$tmp/m
 mkdir "$m"

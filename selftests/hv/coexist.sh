@@ -4,7 +4,7 @@
 # clear line and KVM still works; afterwards, without kvm, Vellum works; and the other way round. On a CPU without EPT
 # (lab -M core2_penryn_t9600 --none) it guards instead that the load error names the missing feature.
 set -u
-. "$(dirname "$0")/../launcher/tap.sh"
+. "$(dirname "$0")/../lib/tap.sh"
 
 dir=$(dirname "$0")
 probe=$dir/hypercall		# any small test that needs a VM

@@ -3,7 +3,7 @@
 # Guards CPU hotplug (lab -c 2): a CPU goes offline and comes back while a VM runs, several times, with the VM's threads
 # free to run on it; the VM goes on, a new one works on every CPU, and the module unloads with a CPU offline.
 set -u
-. "$(dirname "$0")/../launcher/tap.sh"
+. "$(dirname "$0")/../lib/tap.sh"
 
 dir=$(dirname "$0")
 cpu1=/sys/devices/system/cpu/cpu1/online

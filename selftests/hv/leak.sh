@@ -4,7 +4,7 @@
 # no VM, no page may be left (MemFree and slab before and after) and the module unloads. LEAK_ROUNDS and LEAK_KB (the
 # tolerance for the rest of the system) may be set. Needs the vm_worker program next to it.
 set -u
-. "$(dirname "$0")/../launcher/tap.sh"
+. "$(dirname "$0")/../lib/tap.sh"
 
 dir=$(dirname "$0")
 worker=$dir/vm_worker

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Guards the AML and the fixed tables against the reference compiler: iasl must disassemble what the
 # launcher builds, and compile the result again without an error. UNIT_ACPI names the writer.
-. "$(dirname "$0")/tap.sh"
+. "$(dirname "$0")/../lib/tap.sh"
 : "${UNIT_ACPI:=$(dirname "$0")/../../build/selftests/launcher/unit_acpi}"
 
 if ! command -v iasl >/dev/null; then

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Guards what a guest sees of the launcher, that it is shut in, and what the launcher says of the guest's end. Runs in a
 # machine of the lab as root, on the hypervisor VELLUM_DEVICE. Each guest boot serves several checks.
-. "$(dirname "$0")/tap.sh"
+. "$(dirname "$0")/../lib/tap.sh"
 
 in_out() {
 	grep -q "$1" "$tmp/out"

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Guards what make install puts under PREFIX, that make uninstall takes exactly that away, that the headers compile
 # from there, and that program, man pages and dkms.conf tell one version. The modules are left out: no kernel is needed.
-. "$(dirname "$0")/tap.sh"
+. "$(dirname "$0")/../lib/tap.sh"
 top=$(realpath "$(dirname "$0")/../..")
 prefix=$tmp/root/usr/local
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Guards the clean end of everything when the launcher dies: guests killed with SIGKILL at random
 # moments leave no process, no user of the module and no memory. KILLS says how many.
-. "$(dirname "$0")/tap.sh"
+. "$(dirname "$0")/../lib/tap.sh"
 : "${KILLS:=20}"
 
 # The module behind the device, if it is one.

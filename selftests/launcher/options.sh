@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Guards the launcher's words: every wrong command line and every bad file ends in its documented exit
 # status and one line on stderr that names the culprit. Needs no hypervisor; runs anywhere.
-. "$(dirname "$0")/tap.sh"
+. "$(dirname "$0")/../lib/tap.sh"
 PATH=$PATH:/usr/sbin:/sbin
 
 # bad STATUS PATTERN ARGUMENT...

@@ -4,7 +4,7 @@
 # SIGKILL; guests on one bridge, and a guest and its host, exchange data whole; interrupts work with MSI-X and without;
 # a driver may come again. SERVED_BLK and SERVED_NET are what vhost= is to be, SERVED_PACKED what packed= is,
 # MIB how much is moved, PARTS (disk, pair, host, pins) what is tried. Runs in a machine of the lab as root.
-. "$(dirname "$0")/tap.sh"
+. "$(dirname "$0")/../lib/tap.sh"
 : "${SERVED_BLK:=on}"
 : "${SERVED_NET:=on}"
 : "${SERVED_PACKED:=off}"

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Guards the module's life: it does not unload while a device is open, it unloads clean afterwards, and it loads again.
 set -u
-. "$(dirname "$0")/../launcher/tap.sh"
+. "$(dirname "$0")/../lib/tap.sh"
 
 loaded() {
 	grep -q '^vellum_vhost ' /proc/modules

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# TAP for the shell tests here, which run in dash and in busybox sh. Source it, end with tap_end.
+# TAP, and guests of the launcher, for the shell tests of all folders, which run in dash and in busybox sh. Source it, end with tap_end.
 : "${VELLUM_DEVICE:=/dev/vellum}"
 : "${VELLUM:=vellum}"
 : "${GUEST_KERNEL:=/lab/guest/vmlinuz}"
