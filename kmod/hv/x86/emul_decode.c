@@ -58,7 +58,7 @@ static u64 fetch_window(const struct emul_ctxt *c, unsigned int *len)
 		la = (u32)(cs->base + ip);
 		if (ip > cs->limit)
 			*len = 0;
-		else if (*len - 1 > cs->limit - ip)
+		else if (*len > (u64)cs->limit - ip + 1)
 			*len = cs->limit - ip + 1;
 	}
 	if (*len > EMUL_PAGE_SIZE - la % EMUL_PAGE_SIZE)

@@ -62,6 +62,10 @@ static int op_read(struct emul_ctxt *c, u64 la, void *data, unsigned int len, un
 		broken("length of a read");
 	if (acc & EMUL_ACC_FETCH && la / EMUL_PAGE_SIZE != (la + len - 1) / EMUL_PAGE_SIZE)
 		broken("fetch across a page");
+	if (acc & EMUL_ACC_FETCH && (u8 *)data + len > c->bytes + EMUL_MAX_INSN) {
+		broken("fetch of more than an instruction");
+		return EMUL_FAULT;
+	}
 	for (unsigned int i = 0; i < len; i++)
 		((u8 *)data)[i] = rnd();
 	return answer(c);
@@ -169,6 +173,7 @@ static u8 likely_byte(void)
 static void random_context(struct emul_ctxt *c)
 {
 	unsigned int supplied = rnd() % (EMUL_MAX_INSN + 2);
+	unsigned int prefixes = rnd() & 7 ? 0 : rnd() % (EMUL_MAX_INSN + 1);
 
 	world_ctxt(&world, c, rnd() % (EMUL_MODE_LONG64 + 1));
 	c->ops = &ops;
@@ -187,7 +192,7 @@ static void random_context(struct emul_ctxt *c)
 	c->cr0 = rnd() & 7 ? X86_CR0_PE : rnd();
 	c->cr4 ^= rnd() & 7 ? 0 : rnd();
 	for (unsigned int i = 0; i < EMUL_MAX_INSN; i++)
-		c->bytes[i] = i < 4 ? likely_byte() : rnd();
+		c->bytes[i] = i < prefixes ? 0x66 : i < 4 + prefixes ? likely_byte() : rnd();
 	c->nbytes = supplied > EMUL_MAX_INSN ? 0 : supplied;
 }
 
