@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Guards KVM_SET_GUEST_DEBUG: single step, hardware breakpoints and watchpoints, software
- * breakpoints, that none of it is visible to the guest, and that hostile values do no harm.
+ * breakpoints, that none of it is visible to the guest, and that hostile values do no harm. Debug
+ * registers that the guest was just given are those of KVM_SET_DEBUGREGS, never the machine's.
  * QEMU's AMD-V machine does not intercept #DB and #BP: stepping alone works there. Bochs takes
  * the trap of TF and of the monitor trap flag right after VM entry, before any instruction, so a
  * step never gets ahead on the VT-x machine, whoever the hypervisor is.
  */
+#include <signal.h>
+#include <sys/time.h>
+
 #include "kselftest_harness.h"
 #include "long.h"
 #include "tvm.h"
@@ -147,6 +151,56 @@ TEST_F(dbg, hostile)
 	debug(&self->cpu, 0, 0, 0);
 	skip_int3(&self->cpu);
 	EXPECT_EQ(9, tvm_sync(&self->cpu));
+}
+
+#define DB0		0x123456789000UL
+#define DR7_OFF		0x400
+#define INTERRUPTS	500
+
+static volatile uint64_t want, wrong;
+
+/* Half of its exits are for debug registers, which it may go on with until the next exit. */
+static void guest_reads_registers(void)
+{
+	uint64_t dr7, dr0, wanted;
+	uint32_t eax, ecx;
+
+	for (;;) {
+		wanted = want;
+		asm volatile("mov %%dr7, %0; mov %%dr0, %1" : "=r"(dr7), "=r"(dr0));
+		if (dr0 != wanted && wanted == want)
+			wrong = dr0 | 1;
+		asm volatile("cpuid" : "=a"(eax), "=c"(ecx) : "a"(0), "c"(0) : "ebx", "edx");
+	}
+}
+
+static void ignore_signal(int sig)
+{
+}
+
+TEST_F(dbg, registers_set_in_between)
+{
+	struct timeval period = { .tv_usec = 3000 };
+	struct itimerval often = { .it_value = period, .it_interval = period };
+	struct sigaction action = { .sa_handler = ignore_signal };
+	struct kvm_debugregs regs = { .dr6 = 0xffff0ff0, .dr7 = DR7_OFF };
+	struct kvm_debugregs got;
+	int i;
+
+	wrong = 0;
+	tvcpu_long_mode(&self->cpu, guest_reads_registers);
+	sigaction(SIGALRM, &action, NULL);
+	setitimer(ITIMER_REAL, &often, NULL);
+	for (i = 0; i < INTERRUPTS; i++) {
+		want = DB0 + i;
+		regs.db[0] = want;
+		TVM_MUST(self->cpu.fd, KVM_SET_DEBUGREGS, &regs);
+		ASSERT_EQ(-EINTR, tvm_run(&self->cpu));
+		TVM_MUST(self->cpu.fd, KVM_GET_DEBUGREGS, &got);
+		ASSERT_EQ(want, got.db[0]);
+	}
+	setitimer(ITIMER_REAL, &(struct itimerval){ 0 }, NULL);
+	EXPECT_EQ(0, wrong);
 }
 
 TEST_HARNESS_MAIN

@@ -200,6 +200,14 @@ void svm_set_efer(struct hv_vcpu *vcpu, u64 efer)
 	svm_mark_dirty(vcpu, SVM_CLEAN_CR);
 }
 
+static void intercept_debug_registers(struct hv_vcpu *vcpu, bool on)
+{
+	u32 *word = &svm_control(vcpu)->intercepts[INTERCEPT_DR];
+
+	*word = on ? U32_MAX : 0;
+	svm_mark_dirty(vcpu, SVM_CLEAN_INTERCEPTS);
+}
+
 void svm_update(struct hv_vcpu *vcpu)
 {
 	struct vmcb_save_area *save = svm_save(vcpu);
@@ -209,17 +217,14 @@ void svm_update(struct hv_vcpu *vcpu)
 		      vcpu->debug.guest_debug & KVM_GUESTDBG_USE_SW_BP);
 	svm_update_exits(to_svm(vcpu));
 	load_cr0(vcpu);
+	/* Passed for a stay that does not begin: what to load has just been decided anew. */
+	if (to_svm(vcpu)->dr_passed) {
+		to_svm(vcpu)->dr_passed = false;
+		intercept_debug_registers(vcpu, true);
+	}
 	save->dr7 = vcpu->debug.eff_dr7;
 	save->g_pat = vcpu->msr.pat;
 	svm_mark_dirty(vcpu, SVM_CLEAN_DR | SVM_CLEAN_NPT);
-}
-
-static void intercept_debug_registers(struct hv_vcpu *vcpu, bool on)
-{
-	u32 *word = &svm_control(vcpu)->intercepts[INTERCEPT_DR];
-
-	*word = on ? U32_MAX : 0;
-	svm_mark_dirty(vcpu, SVM_CLEAN_INTERCEPTS);
 }
 
 /*
