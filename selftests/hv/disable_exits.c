@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Guards KVM_CAP_X86_DISABLE_EXITS: instructions exit until the VMM disables that and not after,
- * also for a vCPU that is there already; counters of C-states that an MSR filter denies go on
- * exiting. What the CPU cannot do is not offered, and refused, as unknown bits are. Of
- * KVM_SET_GUEST_DEBUG those flags are taken that are claimed, and no others.
+ * also for a vCPU that is there already, and new registers end a HLT that did not exit; counters of
+ * C-states that an MSR filter denies go on exiting. What the CPU cannot do is not offered, and
+ * refused, as unknown bits are. Of KVM_SET_GUEST_DEBUG those flags are taken that are claimed, and
+ * no others.
  */
+#include <signal.h>
+#include <sys/time.h>
 
 #include "kselftest_harness.h"
 #include "tvm.h"
@@ -178,6 +181,40 @@ TEST_F(exits, guest_debug_flags)
 			  tvm_ioctl_p(self->cpu.fd, KVM_SET_GUEST_DEBUG, &debug))
 			TH_LOG("flag %u", i);
 	}
+}
+
+static void guest_halts(void)
+{
+	g_sync(1);
+	for (;;)
+		g_sti_hlt();
+}
+
+static void guest_is_awake(void)
+{
+	g_sync(2);
+}
+
+static void ignore_signal(int sig)
+{
+}
+
+/* A reset, for instance: the CPU is not left halted with registers that know nothing of it. */
+TEST_F(exits, registers_end_a_halt)
+{
+	struct itimerval soon = { .it_value = { .tv_usec = 20000 } };
+	struct sigaction action = { .sa_handler = ignore_signal };
+
+	if (tvm_is_kvm())
+		SKIP(return, "stock KVM heeds it in later vCPUs only");
+	ASSERT_EQ(0, disable(self, KVM_X86_DISABLE_EXITS_HLT));
+	tvcpu_long_mode(&self->cpu, guest_halts);
+	EXPECT_EQ(1, tvm_sync(&self->cpu));
+	sigaction(SIGALRM, &action, NULL);
+	setitimer(ITIMER_REAL, &soon, NULL);
+	EXPECT_EQ(-EINTR, tvm_run(&self->cpu));
+	tvcpu_long_mode(&self->cpu, guest_is_awake);
+	EXPECT_EQ(2, tvm_sync(&self->cpu));
 }
 
 TEST_HARNESS_MAIN

@@ -118,6 +118,9 @@ void vmx_flush_regs(struct hv_vmx *vmx)
 	if (unlikely(vcpu->dirty & BIT(HV_REG_RFLAGS))) {
 		vmcs_writel(GUEST_RFLAGS, vcpu->rflags);
 		agree_on_step(vmx);
+		/* Registers that user space or an SMI gave a guest that halted without an exit. */
+		if (!(vmx->cpu_exec & CPU_BASED_HLT_EXITING))
+			vmcs_write32(GUEST_ACTIVITY_STATE, GUEST_ACTIVITY_ACTIVE);
 	}
 	vcpu->dirty = 0;
 }
