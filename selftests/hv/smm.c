@@ -37,6 +37,9 @@
 /* mov $0xfe, %al; out %al, $SMM_PORT; rsm */
 static const uint8_t handler[] = { 0xb0, 0xfe, 0xe6, SMM_PORT, 0x0f, 0xaa };
 
+/* lidt %cs:0x8010 (an empty table); ud2 */
+static const uint8_t fatal_handler[] = { 0x2e, 0x0f, 0x01, 0x1e, 0x10, 0x80, 0x0f, 0x0b };
+
 static volatile uint64_t rbx_seen;
 static volatile unsigned int ud_faults, nmis;
 
@@ -395,6 +398,49 @@ TEST_F(smm, bad_smbase)
 {
 	EXPECT_EQ(0, tvcpu_msr(&self->cpu, MSR_IA32_SMBASE, BIT64(32)));
 	EXPECT_EQ(SMBASE, tvcpu_get_msr(&self->cpu, MSR_IA32_SMBASE));
+	EXPECT_EQ(1, tvm_sync(&self->cpu));
+}
+
+static void guest_halts_for_good(void)
+{
+	g_sync(1);
+	for (;;)
+		g_sti_hlt();
+}
+
+/* What the CPU halts in by itself. */
+TEST_F(smm, halt_without_exit)
+{
+	struct kvm_enable_cap cap = {
+		.cap = KVM_CAP_X86_DISABLE_EXITS, .args = { KVM_X86_DISABLE_EXITS_HLT },
+	};
+
+	if (tvm_is_kvm())
+		SKIP(return, "stock KVM heeds it in later vCPUs only");
+	ASSERT_EQ(0, tvm_ioctl_p(self->vm.fd, KVM_ENABLE_CAP, &cap));
+	tvcpu_long_mode(&self->cpu, guest_halts_for_good);
+	EXPECT_EQ(1, tvm_sync(&self->cpu));
+	halt(&self->cpu);
+	ASSERT_EQ(0, tvm_ioctl(self->cpu.fd, KVM_SMI, 0));
+	expect_in_smm(&self->cpu);
+}
+
+/* After it AMD's CPUs are as after INIT; on Intel's user space ends the mode with its reset. */
+TEST_F(smm, shutdown_in_the_handler)
+{
+	struct kvm_vcpu_events ev;
+
+	memcpy(self->smram + 0x8000, fatal_handler, sizeof(fatal_handler));
+	EXPECT_EQ(1, tvm_sync(&self->cpu));
+	ASSERT_EQ(0, tvm_ioctl(self->cpu.fd, KVM_SMI, 0));
+	tvm_expect_exit(&self->cpu, KVM_EXIT_SHUTDOWN);
+	TVM_MUST(self->cpu.fd, KVM_GET_VCPU_EVENTS, &ev);
+	if (!tvm_host_is_intel())
+		EXPECT_EQ(0, ev.smi.smm);
+	ev.flags |= KVM_VCPUEVENT_VALID_SMM;
+	ev.smi.smm = 0;
+	TVM_MUST(self->cpu.fd, KVM_SET_VCPU_EVENTS, &ev);
+	tvcpu_long_mode(&self->cpu, guest_loop);
 	EXPECT_EQ(1, tvm_sync(&self->cpu));
 }
 

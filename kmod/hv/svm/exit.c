@@ -271,6 +271,8 @@ static int handle_vintr(struct hv_vcpu *vcpu)
 static int handle_shutdown(struct hv_vcpu *vcpu)
 {
 	/* The VMCB's state is undefined now. INIT, so that what user space has set up stays. */
+	hv_smm_set_active(vcpu, false);
+	vcpu->smm.inside_nmi = false;
 	hv_vcpu_reset(vcpu, true);
 	vcpu->run->exit_reason = KVM_EXIT_SHUTDOWN;
 	return HV_USERSPACE;
