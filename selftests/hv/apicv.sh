@@ -32,9 +32,9 @@ with() {
 
 failed=0
 echo "TAP version 13"
-echo "1..8"
+echo "1..9"
 with 0 apic_modes irq_delivery irq_blocked
-with 2 apic_modes irq_delivery
+with 2 apic_modes irq_delivery split_irqchip
 rmmod vellum && modprobe vellum
 result $? "the module is back as it was"
 exit $failed

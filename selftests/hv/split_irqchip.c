@@ -183,6 +183,31 @@ TEST_F(split, message_and_eoi)
 	EXPECT_EQ(101, tvm_sync(&self->cpu));
 }
 
+static void guest_ends_irq(void)
+{
+	g_apic_enable();
+	g_sync(1);
+	g_apic_eoi();
+	g_sync(2);
+}
+
+/* A guest that was in the handler of a level-triggered interrupt when it was saved. */
+TEST_F(split, restored_interrupt_and_eoi)
+{
+	struct kvm_lapic_state apic;
+	uint32_t at = VECTOR / 32 * 0x10;
+
+	tvcpu_long_mode(&self->cpu, guest_ends_irq);
+	ASSERT_EQ(1, tvm_sync(&self->cpu));
+	TVM_MUST(self->cpu.fd, KVM_GET_LAPIC, &apic);
+	*(uint32_t *)(apic.regs + APIC_ISR + at) |= 1U << VECTOR % 32;
+	*(uint32_t *)(apic.regs + APIC_TMR + at) |= 1U << VECTOR % 32;
+	TVM_MUST(self->cpu.fd, KVM_SET_LAPIC, &apic);
+	tvm_expect_exit(&self->cpu, KVM_EXIT_IOAPIC_EOI);
+	EXPECT_EQ(VECTOR, self->cpu.run->eoi.vector);
+	EXPECT_EQ(2, tvm_sync(&self->cpu));
+}
+
 TEST_F(split, what_is_not_in_the_kernel)
 {
 	static const unsigned int absent[] = {

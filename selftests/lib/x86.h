@@ -80,6 +80,7 @@
 #define APIC_EOI		0x0b0
 #define APIC_SVR		0x0f0
 #define APIC_ISR		0x100
+#define APIC_TMR		0x180
 #define APIC_IRR		0x200
 #define APIC_ICR		0x300
 #define APIC_ICR2		0x310

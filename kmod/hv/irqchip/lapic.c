@@ -86,6 +86,14 @@ static void update_eoi_exits(struct hv_lapic *lapic, unsigned int i)
 			      hv_ioapic_vectors(lapic->vcpu->vm, i);
 }
 
+void lapic_update_eoi_exits(struct hv_lapic *lapic)
+{
+	unsigned int i;
+
+	for (i = 0; i < HV_APIC_WORDS; i++)
+		update_eoi_exits(lapic, i);
+}
+
 void lapic_collect(struct hv_lapic *lapic)
 {
 	bool found = false;
@@ -136,11 +144,9 @@ u8 hv_lapic_held_back(struct hv_vcpu *vcpu)
 void hv_lapic_set_by_hw(struct hv_vcpu *vcpu, bool on)
 {
 	struct hv_lapic *lapic = vcpu->lapic;
-	unsigned int i;
 
 	lapic->by_hw = on;
-	for (i = 0; i < HV_APIC_WORDS; i++)
-		update_eoi_exits(lapic, i);
+	lapic_update_eoi_exits(lapic);
 	lapic->highest_isr = lapic_highest(lapic, APIC_ISR);
 	lapic_update_ppr(lapic);
 	atomic_set(&lapic->irr_pending, 1);

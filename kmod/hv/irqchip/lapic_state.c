@@ -105,6 +105,7 @@ int hv_lapic_set(struct hv_vcpu *vcpu, const struct kvm_lapic_state *s)
 	set_vectors(lapic, s, APIC_ISR);
 	set_vectors(lapic, s, APIC_TMR);
 	set_vectors(lapic, s, APIC_IRR);
+	lapic_update_eoi_exits(lapic);
 	set_icr(lapic, s);
 	set_lvts(lapic, s);
 	lapic_set_reg(lapic, APIC_TMICT, state_reg(s, APIC_TMICT));
