@@ -7,9 +7,11 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <linux/userfaultfd.h>
 
 #include "kselftest_harness.h"
 #include "tvm.h"
@@ -19,6 +21,8 @@
 #define GPA	TVM_TEST_GPA
 #define SLOT	TVM_SLOT_TEST
 #define ROUNDS	20
+#define LARGE	0x200000UL
+#define LARGE_GPA	0x40000000UL
 #define PUNCH	(FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE)
 
 static volatile uint64_t where;
@@ -328,6 +332,50 @@ TEST_F(gmem, bad_attributes)
 	EXPECT_EQ(-EFAULT, tvm_ioctl(vm->fd, KVM_SET_MEMORY_ATTRIBUTES, 0x10));
 	/* all there is, in one call */
 	EXPECT_EQ(0, set_private(vm, 1ULL << 40, -(1ULL << 41)));
+}
+
+/* The host has one page where the guest has two kinds of them. */
+TEST_F(gmem, large_page_with_a_private_frame)
+{
+	uint8_t *mem = (void *)(((uintptr_t)tvm_mem(2 * LARGE) + LARGE - 1) & -LARGE);
+	int fd = create_gmem(&self->vm, LARGE, 0);
+
+	madvise(mem, LARGE, MADV_HUGEPAGE);
+	memset(mem, 0x5a, LARGE);
+	ASSERT_EQ(0, bind_slot(&self->vm, SLOT + 1, 0, LARGE_GPA, LARGE, mem, fd, 0));
+	ASSERT_EQ(0, set_private(&self->vm, LARGE_GPA + 5 * TVM_PAGE, TVM_PAGE));
+	where = LARGE_GPA;
+	EXPECT_EQ(1, tvm_sync(&self->cpu));
+	EXPECT_EQ(0x5a5a5a5a, seen);
+	where = LARGE_GPA + 5 * TVM_PAGE;
+	EXPECT_EQ(1, tvm_sync(&self->cpu));
+	EXPECT_EQ(0, seen);
+	close(fd);
+}
+
+static void *run(void *cpu)
+{
+	return (void *)tvm_run(cpu);
+}
+
+/* User space may drop the shared page as soon as the frame is private. */
+TEST_F(gmem, made_private_in_a_fault)
+{
+	struct uffd_msg msg;
+	pthread_t thread;
+	void *ret;
+	int uffd;
+
+	madvise(self->mem, SIZE, MADV_DONTNEED);
+	uffd = tvm_uffd(self->mem, SIZE, 0);
+	ASSERT_EQ(0, pthread_create(&thread, NULL, run, &self->cpu));
+	ASSERT_EQ(sizeof(msg), read(uffd, &msg, sizeof(msg)));
+	ASSERT_EQ(0, set_private(&self->vm, GPA, SIZE));
+	munmap(self->mem, SIZE);
+	close(uffd);
+	pthread_join(thread, &ret);
+	EXPECT_EQ(KVM_EXIT_IO, (long)ret);
+	EXPECT_EQ(0, seen);
 }
 
 TEST_HARNESS_MAIN

@@ -163,8 +163,10 @@ static int gmem_release(struct inode *inode, struct file *file)
 	unsigned long index;
 	struct page *page;
 
-	xa_for_each(&gmem->pages, index, page)
+	xa_for_each(&gmem->pages, index, page) {
 		__free_page(page);
+		cond_resched();
+	}
 	xa_destroy(&gmem->pages);
 	kfree(gmem);
 	return 0;

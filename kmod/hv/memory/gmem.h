@@ -39,4 +39,12 @@ static inline bool hv_gfn_private(struct hv_vm *vm, u64 gfn)
 	return unlikely(vm->attributes) && mtree_load(vm->attributes, gfn);
 }
 
+/* Is any frame from @first to @last private? */
+static inline bool hv_gfns_private(struct hv_vm *vm, u64 first, u64 last)
+{
+	unsigned long at = first;
+
+	return unlikely(vm->attributes) && mt_find(vm->attributes, &at, last);
+}
+
 #endif /* VELLUM_MEMORY_GMEM_H */

@@ -69,9 +69,18 @@ static void __user *guest_hva(const struct hv_memslot *slot, u64 gpa)
 static int guest_copy_maybe_private(struct hv_vm *vm, struct hv_memslot *slot, u64 gpa,
 				    void *buf, unsigned int n, bool write, guest_copy_fn copy)
 {
-	if (!hv_gfn_private(vm, gpa >> PAGE_SHIFT))
-		return copy(guest_hva(slot, gpa), buf, n);
-	return slot->gmem && !hv_gmem_copy(slot, gpa, buf, n, write) ? 0 : -EFAULT;
+	bool private;
+	int err;
+
+	/* A copy may wait for a page: if the frame is another kind then, it belongs there. */
+	do {
+		private = hv_gfn_private(vm, gpa >> PAGE_SHIFT);
+		if (!private)
+			err = copy(guest_hva(slot, gpa), buf, n);
+		else
+			err = slot->gmem ? hv_gmem_copy(slot, gpa, buf, n, write) : -EFAULT;
+	} while (hv_gfn_private(vm, gpa >> PAGE_SHIFT) != private);
+	return err ? -EFAULT : 0;
 }
 
 static int guest_copy(struct hv_vcpu *vcpu, u64 gpa, void *buf, unsigned long len, bool write,

@@ -8,6 +8,7 @@
 #include <linux/srcu.h>
 
 #include "compat/kvm_abi.h"
+#include "core/vcpu.h"
 #include "core/vm.h"
 
 #define HV_MEMSLOT_ID_BITS	16
@@ -64,6 +65,17 @@ static inline struct hv_memslots *hv_memslots(struct hv_vm *vm, unsigned int as)
 
 /* In the address space the vCPU is in, with a hint; only for the vCPU's own task. */
 struct hv_memslot *hv_vcpu_memslot(struct hv_vcpu *vcpu, u64 gfn);
+
+/* Another number: other slots than before. Not inside a read section of vm->srcu. */
+static inline u64 hv_vcpu_slots_generation(struct hv_vcpu *vcpu)
+{
+	struct hv_vm *vm = vcpu->vm;
+	int idx = srcu_read_lock(&vm->srcu);
+	u64 generation = hv_memslots(vm, vcpu->as)->generation;
+
+	srcu_read_unlock(&vm->srcu, idx);
+	return generation;
+}
 
 /*
  * The slot that a user's number (address space in bits 31:16) names.

@@ -84,9 +84,9 @@ static bool tdp_fix_leaf(struct hv_vcpu *vcpu, struct hv_memslot *slot, const st
 	return true;
 }
 
-/* Largest leaf: as the host maps it, inside the slot, and aligned alike on both sides. */
-static unsigned int tdp_leaf_level(const struct hv_memslot *slot, const struct tdp_fault *f,
-				   const struct hv_host_page *host)
+/* Largest leaf: as the host maps it, inside the slot, aligned alike on both sides, all shared. */
+static unsigned int tdp_leaf_level(struct hv_vm *vm, const struct hv_memslot *slot,
+				   const struct tdp_fault *f, const struct hv_host_page *host)
 {
 	unsigned int level = min(host->level, hv_caps.max_page_level);
 
@@ -97,7 +97,8 @@ static unsigned int tdp_leaf_level(const struct hv_memslot *slot, const struct t
 
 		if (first >= slot->base_gfn &&
 		    first + mask < slot->base_gfn + slot->npages &&
-		    !((f->gfn ^ (f->hva >> PAGE_SHIFT)) & mask))
+		    !((f->gfn ^ (f->hva >> PAGE_SHIFT)) & mask) &&
+		    !hv_gfns_private(vm, first, first + mask))
 			return level;
 	}
 	return 1;
@@ -299,7 +300,7 @@ static enum tdp_step tdp_try(struct hv_vcpu *vcpu, struct hv_memslot *slot, stru
 		return TDP_DONE;
 	if (!tdp_backing(vm, slot, f, &host))
 		return TDP_HOST;
-	level = tdp_leaf_level(slot, f, &host);
+	level = tdp_leaf_level(vm, slot, f, &host);
 	if (!f->private && tdp_invalidating(&vm->tdp, f->hva, level))
 		return TDP_HOST;
 	leaf = tdp_leaf(vm, slot, f, &host, level);
@@ -375,22 +376,18 @@ static int tdp_fault_in_shared(const struct tdp_fault *f)
 	return hv_host_fault_in(f->hva, f->write);
 }
 
-/* User space may unmap what backed a slot as soon as it has deleted the slot. */
-static bool tdp_slots_changed(struct hv_vcpu *vcpu, const struct tdp_fault *f)
+/* What is behind no slot any more, or behind a private frame, user space may have unmapped. */
+static bool tdp_backing_changed(struct hv_vcpu *vcpu, const struct tdp_fault *f)
 {
-	struct hv_vm *vm = vcpu->vm;
-	int idx = srcu_read_lock(&vm->srcu);
-	bool changed = hv_memslots(vm, vcpu->as)->generation != f->slots;
-
-	srcu_read_unlock(&vm->srcu, idx);
-	return changed;
+	return hv_vcpu_slots_generation(vcpu) != f->slots ||
+	       hv_gfn_private(vcpu->vm, f->gfn) != f->private;
 }
 
 static enum hv_tdp_result tdp_fault_in(struct hv_vcpu *vcpu, const struct tdp_fault *f)
 {
 	int err = f->private ? tdp_fault_in_private(vcpu, f) : tdp_fault_in_shared(f);
 
-	if (err == -EFAULT && !f->private && tdp_slots_changed(vcpu, f))
+	if (err == -EFAULT && !f->private && tdp_backing_changed(vcpu, f))
 		return HV_TDP_MAPPED;
 	switch (err) {
 	case -EBUSY:
@@ -413,7 +410,7 @@ static enum hv_tdp_result tdp_fault_in(struct hv_vcpu *vcpu, const struct tdp_fa
 /* Whoever changes the slot holds slots_lock until the new set is published. */
 static enum hv_tdp_result tdp_wait_for_slot(struct hv_vm *vm)
 {
-	if (mutex_lock_killable(&vm->slots_lock))
+	if (mutex_lock_interruptible(&vm->slots_lock))
 		return HV_TDP_SIGNAL;
 	mutex_unlock(&vm->slots_lock);
 	return HV_TDP_MAPPED;
