@@ -14,6 +14,7 @@
 #include "core/iobus.h"
 #include "irqchip/lapic.h"
 #include "memory/guest.h"
+#include "memory/memslot.h"
 #include "memory/tdp.h"
 #include "x86/emulate_int.h"
 #include "x86/fpu.h"
@@ -206,14 +207,27 @@ static int device_part(struct hv_vcpu *vcpu, struct hv_emul_access *a, u64 gpa)
 	return EMUL_OK;
 }
 
-static int ram_access(struct hv_vcpu *vcpu, struct hv_emul_access *a, u64 gpa)
+enum ram_result { RAM_OK, RAM_NONE, RAM_FAULT };
+
+/* RAM_FAULT: a slot is there, but nothing behind its user address. */
+static enum ram_result ram_access(struct hv_vcpu *vcpu, u64 gpa, void *data, unsigned int len,
+				  bool write)
 {
-	if (a->kind == HV_EMUL_WRITE)
-		return hv_guest_write(vcpu, gpa, a->data, a->len);
-	return hv_guest_read(vcpu, gpa, a->data, a->len);
+	u64 seen, slots = 0;
+
+	/* A slot that came after an access in vain was none then. */
+	do {
+		seen = slots;
+		if (!(write ? hv_guest_write(vcpu, gpa, data, len) :
+			      hv_guest_read(vcpu, gpa, data, len)))
+			return RAM_OK;
+		if (!hv_guest_backed(vcpu, gpa, len, write))
+			return RAM_NONE;
+		slots = hv_vcpu_slots_generation(vcpu);
+	} while (slots != seen);
+	return RAM_FAULT;
 }
 
-/* A slot is there, but nothing behind its user address. */
 static int ram_fault(struct hv_vcpu *vcpu, u64 gpa)
 {
 	hv_memory_fault_exit(vcpu, gpa, 0);
@@ -228,12 +242,15 @@ static int do_part(struct hv_vcpu *vcpu, struct hv_emul_access *a, u64 gpa)
 	if (a->done == a->len)
 		return EMUL_OK;
 	if (!a->done && !lapic_owns(vcpu, gpa)) {
-		if (!ram_access(vcpu, a, gpa)) {
+		switch (ram_access(vcpu, gpa, a->data, a->len, write)) {
+		case RAM_OK:
 			a->done = a->len;
 			return EMUL_OK;
-		}
-		if (hv_guest_backed(vcpu, gpa, a->len, write))
+		case RAM_FAULT:
 			return ram_fault(vcpu, gpa);
+		case RAM_NONE:
+			break;
+		}
 	}
 	return device_part(vcpu, a, gpa);
 }
@@ -278,13 +295,14 @@ static int ram_only(struct emul_ctxt *c, u64 la, void *data, unsigned int len, u
 		return rc;
 	if (s.nr > 1)
 		return EMUL_UNHANDLED;
-	rc = write ? hv_guest_write(vcpu, s.gpa[0], data, len) :
-		     hv_guest_read(vcpu, s.gpa[0], data, len);
-	if (!rc)
+	switch (ram_access(vcpu, s.gpa[0], data, len, write)) {
+	case RAM_OK:
 		return EMUL_OK;
-	if (hv_guest_backed(vcpu, s.gpa[0], len, write))
+	case RAM_FAULT:
 		return ram_fault(vcpu, s.gpa[0]);
-	return EMUL_UNHANDLED;
+	default:
+		return EMUL_UNHANDLED;
+	}
 }
 
 static int op_read(struct emul_ctxt *c, u64 la, void *data, unsigned int len, unsigned int acc)
