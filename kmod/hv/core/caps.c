@@ -303,8 +303,11 @@ static long manual_dirty_protect(struct hv_vm *vm, u64 flags)
 		return -EINVAL;
 	if (flags == KVM_DIRTY_LOG_INITIALLY_SET)
 		return -EINVAL;
+	/* not while a log is switched on: its bitmap and what it protects go by one answer */
+	mutex_lock(&vm->slots_lock);
 	vm->dirty_manual_protect = flags & KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE;
 	vm->dirty_initially_set = flags & KVM_DIRTY_LOG_INITIALLY_SET;
+	mutex_unlock(&vm->slots_lock);
 	return 0;
 }
 
