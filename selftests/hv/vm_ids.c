@@ -4,6 +4,9 @@
  * once, ioctls of the VM and vCPU fds with unknown numbers, and what may no longer be done once a
  * vCPU exists. Errnos were verified on stock KVM 6.12.
  */
+#include <sys/resource.h>
+#include <unistd.h>
+
 #include "kselftest_harness.h"
 #include "tvm.h"
 
@@ -209,6 +212,23 @@ TEST_F(ids, close_order)
 	/* the id stays taken: a vCPU lives as long as its VM */
 	EXPECT_EQ(-EEXIST, tvm_ioctl(vm, KVM_CREATE_VCPU, 0));
 	close(vm);
+}
+
+/* A vCPU that could not be made is none: what has to come first still may. */
+TEST_F(ids, no_descriptor_left)
+{
+	int next = dup(self->vm.fd);
+	struct rlimit limit, none;
+
+	ASSERT_GE(next, 0);
+	close(next);
+	ASSERT_EQ(0, getrlimit(RLIMIT_NOFILE, &limit));
+	none = (struct rlimit){ .rlim_cur = next, .rlim_max = limit.rlim_max };
+	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &none));
+	EXPECT_EQ(-EMFILE, tvm_ioctl(self->vm.fd, KVM_CREATE_VCPU, 0));
+	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &limit));
+	if (!tvm_is_kvm())
+		EXPECT_EQ(0, tvm_ioctl(self->vm.fd, KVM_CREATE_IRQCHIP, 0));
 }
 
 TEST_HARNESS_MAIN

@@ -280,6 +280,7 @@ static int vcpu_publish(struct hv_vcpu *vcpu)
 		put_unused_fd(fd);
 		return PTR_ERR(file);
 	}
+	vm->created_vcpus = true;
 	vm->vcpus[vcpu->index] = vcpu;
 	/* whoever sees the count sees the pointer and what it points to */
 	smp_store_release(&vm->nr_vcpus, vcpu->index + 1);
@@ -298,7 +299,6 @@ static int vcpu_create_locked(struct hv_vm *vm, u32 id)
 		return -EINVAL;
 	if (hv_vm_vcpu_by_id(vm, id))
 		return -EEXIST;
-	vm->created_vcpus = true;
 	vcpu = vcpu_new(vm, id);
 	if (IS_ERR(vcpu))
 		return PTR_ERR(vcpu);
