@@ -95,9 +95,13 @@ static int range_add(struct hv_msr_filter *filter, const struct kvm_msr_filter_r
 		return -EINVAL;
 	if (size > KVM_MSR_FILTER_MAX_BITMAP_SIZE)
 		return -EINVAL;
-	range->allowed = memdup_user((const void __user *)in->bitmap, size);
-	if (IS_ERR(range->allowed))
-		return PTR_ERR(range->allowed);
+	range->allowed = kmalloc(size, GFP_KERNEL_ACCOUNT);
+	if (!range->allowed)
+		return -ENOMEM;
+	if (copy_from_user(range->allowed, (const void __user *)in->bitmap, size)) {
+		kfree(range->allowed);
+		return -EFAULT;
+	}
 	range->base = in->base;
 	range->nmsrs = in->nmsrs;
 	range->access = in->flags;
