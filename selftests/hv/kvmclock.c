@@ -2,10 +2,16 @@
 /*
  * Guards kvmclock: the structure appears where the guest asks, its time is monotonic, runs at the
  * host's rate and near KVM_GET_CLOCK, a new setting reaches all vCPUs' pages before any vCPU runs,
- * wall clock is the host's, and hostile addresses do no harm.
+ * wall clock is the host's, hostile addresses do no harm, and a vCPU that waits for another's page
+ * hears signals.
  */
 #include <linux/kvm_para.h>
+#include <linux/userfaultfd.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/mman.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "kselftest_harness.h"
 #include "tvm.h"
@@ -246,6 +252,65 @@ TEST_F(clock, hostile_addresses)
 		EXPECT_EQ(1, tvm_sync(&self->cpu));
 		EXPECT_EQ(2, tvm_sync(&self->cpu));
 	}
+}
+
+static void guest_runs(void)
+{
+	for (;;)
+		g_sync(1);
+}
+
+static void *run(void *cpu)
+{
+	return (void *)tvm_run(cpu);
+}
+
+static void ignore_signal(int sig)
+{
+}
+
+/* One vCPU waits for memory that does not come, to write a page of the clock, and one for it. */
+TEST(signal_while_a_page_is_waited_for)
+{
+	struct sigaction action = { .sa_handler = ignore_signal };
+	struct kvm_clock_data clock = { .clock = 1000000000 };
+	void *page = tvm_mem(TVM_PAGE), *ret;
+	struct uffd_msg msg;
+	struct tvcpu cpus[3];
+	pthread_t first, second;
+	struct tvm vm;
+	int i, uffd;
+
+	tvm_create(&vm, TVM_IRQCHIP);
+	ASSERT_EQ(0, tvm_slot(&vm, TVM_SLOT_TEST, 0, TVM_TEST_GPA, TVM_PAGE, page));
+	for (i = 0; i < 3; i++) {
+		tvcpu_create(&cpus[i], &vm, i);
+		TVM_MUST(cpus[i].fd, KVM_SET_MP_STATE,
+			 &(struct kvm_mp_state){ KVM_MP_STATE_RUNNABLE });
+		tvcpu_long_mode(&cpus[i], guest_runs);
+		ASSERT_EQ(1, tvcpu_msr(&cpus[i], MSR_KVM_SYSTEM_TIME_NEW,
+				       (i ? TVM_FREE_GPA + i * 0x40 : TVM_TEST_GPA) | 1));
+		EXPECT_EQ(1, tvm_sync(&cpus[i]));
+	}
+	ASSERT_EQ(0, madvise(page, TVM_PAGE, MADV_DONTNEED));
+	uffd = tvm_uffd(page, TVM_PAGE, 0);
+	TVM_MUST(vm.fd, KVM_SET_CLOCK, &clock);
+	sigaction(SIGUSR1, &action, NULL);
+	ASSERT_EQ(0, pthread_create(&first, NULL, run, &cpus[1]));
+	ASSERT_EQ(sizeof(msg), read(uffd, &msg, sizeof(msg)));
+	ASSERT_EQ(0, pthread_create(&second, NULL, run, &cpus[2]));
+	usleep(50000);
+	pthread_kill(second, SIGUSR1);
+	/* the harness ends a test that does not return from here */
+	pthread_join(second, &ret);
+	EXPECT_EQ(-EINTR, (long)ret);
+	close(uffd);
+	pthread_join(first, &ret);
+	EXPECT_EQ(KVM_EXIT_IO, (long)ret);
+	EXPECT_EQ(1, tvm_sync(&cpus[2]));
+	for (i = 0; i < 3; i++)
+		tvcpu_destroy(&cpus[i]);
+	tvm_destroy(&vm);
 }
 
 TEST_HARNESS_MAIN

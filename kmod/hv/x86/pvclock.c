@@ -163,7 +163,11 @@ void hv_clock_update(struct hv_vcpu *vcpu)
 
 	if (vcpu->smm.active)
 		return;
-	mutex_lock(&vm->clock.pages_lock);
+	/* The lock's holder may wait for a page: a signal ends this wait, and the request stays. */
+	if (mutex_lock_interruptible(&vm->clock.pages_lock)) {
+		hv_request(vcpu, HV_REQ_CLOCK_UPDATE);
+		return;
+	}
 	page_update(vcpu, vcpu);
 	hv_for_each_vcpu(i, other, vm) {
 		if (other != vcpu && test_bit(HV_REQ_CLOCK_UPDATE, &other->requests))
