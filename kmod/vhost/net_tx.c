@@ -22,35 +22,37 @@
 #define COPY_MAX	(PAGE_SIZE - SKB_DATA_ALIGN(sizeof(struct skb_shared_info)) - \
 			 SKB_DATA_ALIGN(XDP_PACKET_HEADROOM + sizeof(struct tun_xdp_hdr)))
 
-static bool copy_out(struct iovec **iov, void *to, size_t len)
+/* How far a packet has been read. Its buffers stay as they are, in case it is sent by them. */
+struct cursor {
+	const struct iovec *iov;
+	size_t at;
+};
+
+static bool copy_out(struct cursor *c, void *to, size_t len)
 {
 	size_t piece;
 
 	for (; len; len -= piece, to += piece) {
-		while (!(*iov)->iov_len)
-			(*iov)++;
-		piece = min(len, (*iov)->iov_len);
-		if (copy_from_user(to, (*iov)->iov_base, piece))
+		while (c->at == c->iov->iov_len) {
+			c->iov++;
+			c->at = 0;
+		}
+		piece = min(len, c->iov->iov_len - c->at);
+		if (copy_from_user(to, c->iov->iov_base + c->at, piece))
 			return false;
-		(*iov)->iov_base += piece;
-		(*iov)->iov_len -= piece;
+		c->at += piece;
 	}
 	return true;
 }
 
 /* The guest's header, which nearly every driver has in one piece. */
-static bool copy_header(const struct net_vq *nq, struct iovec **iov,
+static bool copy_header(const struct net_vq *nq, struct cursor *c,
 			struct virtio_net_hdr_mrg_rxbuf *to)
 {
-	struct iovec *first = *iov;
-
-	if (unlikely(nq->guest_hdr != sizeof(*to) || first->iov_len < sizeof(*to)))
-		return copy_out(iov, to, nq->guest_hdr);
-	if (unlikely(copy_from_user(to, first->iov_base, sizeof(*to))))
-		return false;
-	first->iov_base += sizeof(*to);
-	first->iov_len -= sizeof(*to);
-	return true;
+	if (unlikely(nq->guest_hdr != sizeof(*to) || c->iov->iov_len < sizeof(*to)))
+		return copy_out(c, to, nq->guest_hdr);
+	c->at = sizeof(*to);
+	return !copy_from_user(to, c->iov->iov_base, sizeof(*to));
 }
 
 /* Gives the copied packets to the socket, and their buffers back to the guest. */
@@ -99,11 +101,11 @@ static bool copy_packet(struct net_vq *nq, struct vh_chain *chain)
 	size_t size = head + SKB_DATA_ALIGN(len) + SKB_DATA_ALIGN(sizeof(struct skb_shared_info));
 	struct xdp_buff *packet = &nq->tx.packets[nq->tx.n];
 	struct virtio_net_hdr_mrg_rxbuf guest;
-	struct iovec *iov = chain->iov;
+	struct cursor cursor = { .iov = chain->iov };
 	struct tun_xdp_hdr *hdr;
 	void *room = room_for(nq, size);
 
-	if (!room || !copy_header(nq, &iov, &guest) || !copy_out(&iov, room + head, len))
+	if (!room || !copy_header(nq, &cursor, &guest) || !copy_out(&cursor, room + head, len))
 		return false;
 	hdr = room;
 	hdr->buflen = size;

@@ -2,7 +2,8 @@
 /*
  * Guards the network device on a tap, a macvtap and a packet socket: frames both ways unharmed, in
  * order and by the batch, headers added and stripped, buffers merged, a backend that is taken
- * away and comes back, a new owner, too small buffers, too short frames.
+ * away and comes back, a new owner, too small buffers, too short frames, buffers that are not
+ * there at once.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -15,6 +16,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -29,6 +31,9 @@ enum { RX, TX };
 #define MERGED		BIT64(VIRTIO_NET_F_MRG_RXBUF)
 #define OUR_HEADER	BIT64(VHOST_NET_F_VIRTIO_NET_HDR)
 #define MEM_SIZE	(16 << 20)
+#define PAGE		4096
+#define LONG		4000	/* bytes of a frame that no batch takes */
+#define LATE		200	/* of one whose end comes late */
 
 FIXTURE(net) {
 	int fd;
@@ -40,6 +45,7 @@ FIXTURE(net) {
 	struct tmem mem;
 	struct tring r[2];
 	struct tiommu iommu;
+	int uffd[2];
 };
 
 FIXTURE_VARIANT(net) {
@@ -115,6 +121,8 @@ FIXTURE_SETUP(net)
 	bool ours = variant->features & BIT64(VHOST_NET_F_VIRTIO_NET_HDR);
 	unsigned int i;
 
+	self->uffd[0] = -1;
+	self->uffd[1] = -1;
 	self->fd = dev_open(VELLUM_VHOST_NET_DEVICE_PATH);
 	ASSERT_LE(0, self->fd);
 	/* No frames but ours. */
@@ -150,6 +158,8 @@ FIXTURE_SETUP(net)
 
 FIXTURE_TEARDOWN(net)
 {
+	close(self->uffd[0]);
+	close(self->uffd[1]);
 	tiommu_stop(&self->iommu);
 	close(self->fd);
 	close(self->macvtap);
@@ -491,6 +501,81 @@ TEST_F(net, short_of_a_frame)
 		EXPECT_TRUE(same_frame(p, 100, i));
 	}
 	EXPECT_EQ(1, counter("net", TX, "errors"));
+}
+
+/* Too long to be copied into a batch: its pieces are what the device saw last. */
+static bool send_long(struct tmem *mem, struct tring *r, int host)
+{
+	/* Apart, so that they stay three. */
+	uint8_t *q = tmem_alloc(mem, 3 * PAGE, PAGE), p[2048];
+	struct tbuf buf[3] = {
+		{ tmem_gpa(mem, q), HDR, false },
+		{ tmem_gpa(mem, q) + PAGE, LONG / 2, false },
+		{ tmem_gpa(mem, q) + 2 * PAGE, LONG / 2, false },
+	};
+	struct vring_used_elem used;
+
+	frame(q + PAGE, LONG / 2, 9);
+	frame(q + 2 * PAGE, LONG / 2, 9);
+	tring_avail(r, tring_chain(r, buf, 3));
+	tring_kick(r);
+	return tring_used(r, &used, SOON) && host_receive(host, p, sizeof(p), SOON) > 0;
+}
+
+/*
+ * A frame whose second piece, at @late, would be taken for a header and a frame itself; @want is
+ * the whole. The pieces become available.
+ */
+static void send_late(struct tmem *mem, struct tring *r, uint8_t *late, uint8_t *want)
+{
+	uint8_t *q = tmem_alloc(mem, HDR + ETH_HLEN, 16);
+	struct tbuf buf[2] = {
+		{ tmem_gpa(mem, q), HDR + ETH_HLEN, false },
+		{ tmem_gpa(mem, late), LATE - ETH_HLEN, false },
+	};
+
+	frame(want, ETH_HLEN, 0);
+	memset(want + ETH_HLEN, 0, HDR);
+	frame(want + ETH_HLEN + HDR, LATE - ETH_HLEN - HDR, 2);
+	memcpy(q + HDR, want, ETH_HLEN);
+	tring_avail(r, tring_chain(r, buf, 2));
+}
+
+/* Not there when the frame is copied for a batch, but when it is sent by itself. */
+TEST_F(net, buffer_comes_late)
+{
+	struct tring *r = &self->r[TX];
+	struct vring_used_elem used;
+	uint8_t *late, p[2048], want[LATE];
+
+	/* Those whose device writes nothing to the ring before it gives back a frame. */
+	if (variant->features != (MERGED | EVENT_IDX) || variant->macvtap)
+		SKIP(return, "for a tap with event indices");
+	ASSERT_TRUE(send_long(&self->mem, r, self->host));
+	EXPECT_FALSE(tring_used(r, &used, NEVER));
+	late = tmem_alloc(&self->mem, PAGE, PAGE);
+	self->uffd[0] = tmem_hold(late);
+	self->uffd[1] = tmem_hold(r->vr.used);
+	send_frame(&self->mem, r, 100, 1);
+	send_late(&self->mem, r, late, want);
+	tring_kick(r);
+	ASSERT_TRUE(tmem_waits(self->uffd[0], SOON));
+	ASSERT_EQ(0, munmap(late, PAGE));
+	close(self->uffd[0]);
+	self->uffd[0] = -1;
+	/* The frame before is given back. */
+	ASSERT_TRUE(tmem_waits(self->uffd[1], SOON));
+	ASSERT_EQ(late, mmap(late, PAGE, PROT_READ | PROT_WRITE,
+			     MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1, 0));
+	memcpy(late, want + ETH_HLEN, LATE - ETH_HLEN);
+	close(self->uffd[1]);
+	self->uffd[1] = -1;
+	ASSERT_TRUE(tring_used(r, &used, SOON));
+	ASSERT_TRUE(tring_used(r, &used, SOON));
+	ASSERT_EQ(100, host_receive(self->host, p, sizeof(p), SOON));
+	EXPECT_TRUE(same_frame(p, 100, 1));
+	ASSERT_EQ(LATE, host_receive(self->host, p, sizeof(p), SOON));
+	EXPECT_EQ(0, memcmp(p, want, LATE));
 }
 
 TEST_F(net, interface_down_and_up)

@@ -2,6 +2,7 @@
 /* The driver's side of a ring, which does as it is told, also what it must not. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,9 +10,14 @@
 #include <time.h>
 #include <unistd.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <linux/userfaultfd.h>
 
 #include "ring.h"
+
+#define HELD	4096ul	/* bytes of a page that is held */
 
 #define die(what) do { perror(what); exit(1); } while (0)
 
@@ -45,6 +51,35 @@ void *tmem_alloc(struct tmem *mem, size_t size, size_t align)
 uint64_t tmem_gpa(const struct tmem *mem, const void *p)
 {
 	return RING_GPA_BASE + ((const uint8_t *)p - mem->base);
+}
+
+/* What is in the page stays: it is in no page table only. */
+int tmem_hold(void *page)
+{
+	uintptr_t at = (uintptr_t)page & -HELD;
+	struct uffdio_api api = { .api = UFFD_API, .features = UFFD_FEATURE_MINOR_SHMEM };
+	struct uffdio_register reg = {
+		.range = { at, HELD },
+		.mode = UFFDIO_REGISTER_MODE_MINOR,
+	};
+	int uffd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+
+	if (uffd < 0 || ioctl(uffd, UFFDIO_API, &api) || ioctl(uffd, UFFDIO_REGISTER, &reg) ||
+	    madvise((void *)at, HELD, MADV_DONTNEED)) {
+		perror("userfaultfd");
+		close(uffd);
+		return -1;
+	}
+	return uffd;
+}
+
+bool tmem_waits(int uffd, int ms)
+{
+	struct pollfd p = { .fd = uffd, .events = POLLIN };
+	struct uffd_msg msg;
+
+	return poll(&p, 1, ms) == 1 && read(uffd, &msg, sizeof(msg)) == sizeof(msg) &&
+	       msg.event == UFFD_EVENT_PAGEFAULT;
 }
 
 void tring_init(struct tring *r, struct tmem *mem, unsigned int num)

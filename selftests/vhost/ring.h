@@ -28,6 +28,10 @@ void tmem_destroy(struct tmem *mem);
 /* Zeroed; @align is a power of two. */
 void *tmem_alloc(struct tmem *mem, size_t size, size_t align);
 uint64_t tmem_gpa(const struct tmem *mem, const void *p);
+/* Whoever touches the page waits until the userfaultfd that this returns is closed. Or -1. */
+int tmem_hold(void *page);
+/* Waits up to @ms for a held page to be touched. True: somebody waits for it. */
+bool tmem_waits(int uffd, int ms);
 
 /**
  * struct tbuf - a buffer for a chain
