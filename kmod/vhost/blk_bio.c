@@ -124,6 +124,9 @@ bool blk_bio_flush(struct blk_req *req)
 
 	if (!disk->bdev || !cache_is_clean(disk->file->f_mapping))
 		return false;
+	/* Clean because it could not be written: vfs_fsync() says so, once. */
+	if (filemap_check_wb_err(disk->file->f_mapping, READ_ONCE(disk->file->f_wb_err)))
+		return false;
 	init_bio(req, REQ_OP_WRITE | REQ_PREFLUSH);
 	submit_bio(&req->bio);
 	return true;
