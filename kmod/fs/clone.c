@@ -286,7 +286,7 @@ static void act(struct vl_clone *c)
 
 /*
  * Shares the pages; both locks are held exclusively. Who dedupes has called
- * vl_clone_begin() and compared. Errors: EXDEV (another domain), ENOSPC, ENOMEM;
+ * vl_clone_begin() and compared. The domain is the same. Errors: ENOSPC, ENOMEM;
  * nothing has changed then.
  */
 int vl_clone_pages(struct vl_clone *c)
@@ -295,8 +295,6 @@ int vl_clone_pages(struct vl_clone *c)
 
 	lockdep_assert_held_write(&c->src->vfs.i_mapping->invalidate_lock);
 	lockdep_assert_held_write(&c->dst->vfs.i_mapping->invalidate_lock);
-	if (c->src->domain != c->dst->domain)
-		return -EXDEV;
 	err = prepare_space(c);
 	if (err)
 		return err;

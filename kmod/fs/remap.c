@@ -4,6 +4,7 @@
  */
 #include <linux/fs.h>
 #include <linux/highmem.h>
+#include <linux/sched/signal.h>
 #include "clone.h"
 
 static int page_differs(unsigned long a, unsigned long b, size_t bytes)
@@ -33,6 +34,8 @@ static int compare(struct vl_clone *c, loff_t len)
 
 		if (page_differs(a, b, min_t(loff_t, len, PAGE_SIZE)))
 			return -EBADE;
+		if (fatal_signal_pending(current))
+			return -EINTR;
 		cond_resched();
 	}
 	return 0;
@@ -92,7 +95,9 @@ static int remap_locked(struct inode *in, loff_t pos_in, struct inode *out, loff
 	if (err)
 		return err;
 	filemap_invalidate_lock_two(in->i_mapping, out->i_mapping);
-	if (dedupe) {
+	if (c.src->domain != c.dst->domain) {
+		err = -EXDEV;
+	} else if (dedupe) {
 		vl_clone_begin(&c);
 		err = compare(&c, len);
 	}
