@@ -9,6 +9,7 @@
 #include <linux/blkdev.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
+#include <linux/kthread.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
 #include <linux/sizes.h>
@@ -224,10 +225,12 @@ static void slow_work_fn(struct work_struct *work)
 	int ret;
 
 	vh_owner_begin(req->bq->vq.dev, &self);
+	kthread_associate_blkcg(req->bq->vq.dev->blkcg);
 	if (req->type == VIRTIO_BLK_T_FLUSH)
 		ret = vfs_fsync(blk_disk_of(req)->file, 1);
 	else
 		ret = do_ranges(req);
+	kthread_associate_blkcg(NULL);
 	vh_owner_end(&self);
 	blk_complete(req, ret);
 }

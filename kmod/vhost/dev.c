@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Owner, features, and the dispatch of the ioctls of <linux/vhost.h>. */
+#include <linux/cgroup.h>
 #include <linux/eventfd.h>
 #include <linux/memcontrol.h>
 #include <linux/sched/mm.h>
@@ -57,6 +58,9 @@ static void disown(struct vh_dev *dev)
 	dev->cred = NULL;
 	mem_cgroup_put(dev->memcg);
 	dev->memcg = NULL;
+	if (dev->blkcg)
+		css_put(dev->blkcg);
+	dev->blkcg = NULL;
 }
 
 void vh_dev_release(struct vh_dev *dev)
@@ -104,6 +108,16 @@ bool vh_dev_running(struct vh_dev *dev)
 	return false;
 }
 
+/* A reference, or NULL. */
+static struct cgroup_subsys_state *blkcg_of_current(void)
+{
+#ifdef CONFIG_BLK_CGROUP
+	return task_get_css(current, io_cgrp_id);
+#else
+	return NULL;
+#endif
+}
+
 static long set_owner(struct vh_dev *dev)
 {
 	if (dev->mm)
@@ -113,6 +127,7 @@ static long set_owner(struct vh_dev *dev)
 		return -EINVAL;
 	dev->cred = get_current_cred();
 	dev->memcg = get_mem_cgroup_from_mm(dev->mm);
+	dev->blkcg = blkcg_of_current();
 	return 0;
 }
 

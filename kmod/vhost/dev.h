@@ -62,6 +62,7 @@ struct vh_dev_ops {
  * @mm: the owner's, with a reference to its pages; NULL before VHOST_SET_OWNER
  * @cred: the owner's, by which files are read and written
  * @memcg: what the owner's memory is charged to, or NULL
+ * @blkcg: what its I/O by other threads than the workers is charged to, or NULL
  * @vqs: the queues, there as long as the device
  * @workers: struct vh_worker by id
  * @features: what the driver accepted, and VHOST_F_LOG_ALL
@@ -75,6 +76,7 @@ struct vh_dev {
 	struct mm_struct *mm;
 	const struct cred *cred;
 	struct mem_cgroup *memcg;
+	struct cgroup_subsys_state *blkcg;
 	struct vh_vq **vqs;
 	unsigned int nvqs;
 	struct xarray workers;
