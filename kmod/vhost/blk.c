@@ -68,6 +68,7 @@ static void quiesce(struct vh_vq *vq)
 
 	if (wait_event_killable(bq->idle, !READ_ONCE(bq->inflight))) {
 		WRITE_ONCE(bq->hurry, true);
+		vh_workers_kill(vq->dev);
 		wait_event(bq->idle, !READ_ONCE(bq->inflight));
 	}
 	WRITE_ONCE(bq->hurry, false);

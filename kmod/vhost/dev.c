@@ -66,6 +66,8 @@ static void disown(struct vh_dev *dev)
 void vh_dev_release(struct vh_dev *dev)
 {
 	vh_stats_remove(dev);
+	/* Its owner's memory may have been somebody else's to fill, and that one be gone. */
+	vh_workers_kill(dev);
 	mutex_lock(&dev->lock);
 	disown(dev);
 	mutex_unlock(&dev->lock);

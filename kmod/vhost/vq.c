@@ -35,7 +35,10 @@ void vh_vq_init(struct vh_vq *vq, struct vh_dev *dev, unsigned int index)
 void vh_vq_lock(struct vh_vq *vq)
 {
 	WRITE_ONCE(vq->wanted, true);
-	mutex_lock(&vq->lock);
+	if (mutex_lock_killable(&vq->lock)) {
+		vh_workers_kill(vq->dev);
+		mutex_lock(&vq->lock);
+	}
 	WRITE_ONCE(vq->wanted, false);
 }
 

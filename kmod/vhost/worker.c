@@ -8,6 +8,7 @@
  */
 #include <linux/cgroup.h>
 #include <linux/kthread.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/xarray.h>
 
@@ -48,6 +49,8 @@ static int worker_main(void *arg)
 	struct vh_worker *worker = arg;
 	struct vh_self self;
 
+	/* vh_workers_kill() */
+	allow_kernel_signal(SIGKILL);
 	vh_owner_begin(worker->dev, &self);
 	kthread_use_mm(worker->dev->mm);
 	for (;;) {
@@ -142,6 +145,19 @@ static void destroy(struct vh_dev *dev, struct vh_worker *worker)
 	kfree(worker);
 }
 
+/*
+ * For an owner that is being killed: a worker that waits for a page of its memory, which may never
+ * come, fails instead, and goes on failing.
+ */
+void vh_workers_kill(struct vh_dev *dev)
+{
+	struct vh_worker *worker;
+	unsigned long id;
+
+	xa_for_each(&dev->workers, id, worker)
+		send_sig(SIGKILL, worker->task, 1);
+}
+
 int vh_worker_free(struct vh_dev *dev, u32 id)
 {
 	struct vh_worker *worker = xa_load(&dev->workers, id);
@@ -160,7 +176,10 @@ int vh_worker_free(struct vh_dev *dev, u32 id)
 static void lock_worker(struct vh_worker *worker)
 {
 	WRITE_ONCE(worker->wanted, true);
-	mutex_lock(&worker->lock);
+	if (mutex_lock_killable(&worker->lock)) {
+		vh_workers_kill(worker->dev);
+		mutex_lock(&worker->lock);
+	}
 	WRITE_ONCE(worker->wanted, false);
 }
 

@@ -45,6 +45,7 @@ struct vh_worker {
 int vh_worker_new(struct vh_dev *dev, struct vh_worker **out);
 int vh_worker_free(struct vh_dev *dev, u32 id);
 void vh_workers_free_all(struct vh_dev *dev);
+void vh_workers_kill(struct vh_dev *dev);	/* vh_dev.lock held, or nobody else has the device */
 
 int vh_worker_attach(struct vh_vq *vq, u32 id);
 int vh_worker_of(struct vh_vq *vq);

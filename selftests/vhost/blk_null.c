@@ -3,8 +3,9 @@
  * Guards, on null_blk: what the driver flushed, or wrote through, survives the disk losing its
  * power with its cache, and what it did not flush need not; errors of the disk are errors of
  * requests, as is a disk that may not be written any more; slow requests complete out of the way
- * of others; the owner is killed with requests in flight and nothing is left; a disk that takes
- * its time to be cleared is let go of soon.
+ * of others; the owner is killed with requests in flight, or while its worker waits for memory,
+ * and nothing is left; a disk that takes its time to be cleared is let go of soon; a flush tells
+ * of data that the page cache lost.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -15,6 +16,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -188,10 +190,10 @@ TEST_F(null, buffered_data_is_flushed)
 	EXPECT_EQ(77, read_byte(self->disk, 0));
 }
 
+static const char *const bad[] = { "badblocks", "+100-200", NULL };
+
 TEST_F(null, disk_errors)
 {
-	static const char *const bad[] = { "badblocks", "+100-200", NULL };
-
 	if (!make(bad))
 		SKIP(return, "no null_blk in this kernel");
 	self->disk = open_disk();
@@ -205,6 +207,28 @@ TEST_F(null, disk_errors)
 	EXPECT_EQ(VIRTIO_BLK_S_OK, write_byte(&self->b, 1024, 1));
 	EXPECT_FALSE(tevent(self->b.rings[0].err, 0));
 	EXPECT_EQ(2, counter("blk", 0, "errors"));
+	tblk_close(&self->b);
+}
+
+/* Also if somebody else was told of it before. */
+TEST_F(null, lost_data_fails_the_flush)
+{
+	struct treq flush = {};
+	int other;
+
+	if (!make(bad))
+		SKIP(return, "no null_blk in this kernel");
+	self->disk = open_disk();
+	ASSERT_LE(0, self->disk);
+	ASSERT_TRUE(tblk_open(&self->b, self->disk, VHOST_BLK_F_BUFFERED, 1, NUM));
+	ASSERT_EQ(0, tblk_start(&self->b, FEATURES));
+	EXPECT_EQ(VIRTIO_BLK_S_OK, write_byte(&self->b, 128, 1));
+	other = open_disk();
+	ASSERT_LE(0, other);
+	EXPECT_EQ(-1, fsync(other));
+	EXPECT_EQ(EIO, errno);
+	EXPECT_EQ(VIRTIO_BLK_S_IOERR, tblk_do(&self->b, 0, &flush, VIRTIO_BLK_T_FLUSH, 0, 0));
+	close(other);
 	tblk_close(&self->b);
 }
 
@@ -291,6 +315,76 @@ TEST_F(null, owner_killed_with_requests_in_flight)
 	}
 	/* Every worker is gone with its owner. */
 	EXPECT_NE(0, system("grep -l '^vellum-vhost-[0-9]' /proc/[0-9]*/comm >/dev/null 2>&1"));
+}
+
+/* Has its worker touch a page that is held, of the ring or of the data, and tells by what. */
+static void wait_for_page(int disk, bool ring, int told)
+{
+	struct tbuf bufs[3];
+	struct treq req = {};
+	struct tblk b;
+	int uffd;
+
+	if (!tblk_open(&b, disk, 0, 1, NUM) || tblk_start(&b, FEATURES))
+		_exit(1);
+	tblk_prepare(&b, &req, VIRTIO_BLK_T_OUT, 0, 4096, bufs);
+	uffd = tmem_hold(ring ? (void *)b.rings[0].vr.used : req.data);
+	tring_avail(&b.rings[0], tring_chain(&b.rings[0], bufs, 3));
+	tring_kick(&b.rings[0]);
+	if (!tmem_waits(uffd, SOON) || write(told, &uffd, sizeof(uffd)) != sizeof(uffd))
+		_exit(1);
+	pause();
+}
+
+/* A descriptor of another process, or -1. */
+static int take_fd(pid_t pid, int fd)
+{
+	int pidfd = syscall(SYS_pidfd_open, pid, 0), got = syscall(SYS_pidfd_getfd, pidfd, fd, 0);
+
+	close(pidfd);
+	return got;
+}
+
+static bool is_killed(pid_t pid)
+{
+	int status, tries;
+
+	for (tries = 0; tries < SOON / 10; tries++) {
+		if (waitpid(pid, &status, WNOHANG) == pid)
+			return WIFSIGNALED(status);
+		usleep(10000);
+	}
+	return false;
+}
+
+/* The page comes only when the owner is gone. */
+TEST_F(null, owner_killed_while_the_worker_waits_for_a_page)
+{
+	int told[2], uffd;
+	unsigned int i;
+	pid_t pid;
+
+	self->disk = memfd_create("disk", 0);
+	ASSERT_EQ(0, ftruncate(self->disk, 1 << 20));
+	for (i = 0; i < 2; i++) {
+		ASSERT_EQ(0, pipe(told));
+		pid = fork();
+		if (!pid)
+			wait_for_page(self->disk, i, told[1]);
+		close(told[1]);
+		ASSERT_EQ(sizeof(uffd), read(told[0], &uffd, sizeof(uffd)));
+		close(told[0]);
+		uffd = take_fd(pid, uffd);
+		EXPECT_LE(0, uffd);
+		kill(pid, SIGKILL);
+		EXPECT_TRUE(is_killed(pid)) {
+			TH_LOG("held up by a page of the %s", i ? "ring" : "data");
+			close(uffd);
+			EXPECT_TRUE(is_killed(pid));
+			uffd = -1;
+		}
+		close(uffd);
+	}
 }
 
 /* A disk without memory: clearing a range means writing it. */
