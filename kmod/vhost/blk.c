@@ -8,6 +8,7 @@
 #include <linux/uaccess.h>
 
 #include "blk.h"
+#include "threads.h"
 #include "trace.h"
 
 /* Flushes and cleared ranges of one device that are under way at a time. */
@@ -190,13 +191,17 @@ static int blk_open(struct inode *inode, struct file *file)
 {
 	struct vh_blk *blk = kvzalloc(sizeof(*blk), GFP_KERNEL_ACCOUNT);
 	unsigned int i;
+	int ret;
 
 	if (!blk)
 		return -ENOMEM;
+	ret = vh_threads_charge(&blk->uid);
+	if (ret)
+		goto free;
 	blk->slow = alloc_workqueue(VHOST_BLK_DEVICE_NAME, WQ_UNBOUND, SLOW_MAX);
 	if (!blk->slow) {
-		kvfree(blk);
-		return -ENOMEM;
+		ret = -ENOMEM;
+		goto uncharge;
 	}
 	for (i = 0; i < VHOST_BLK_QUEUES_MAX; i++) {
 		blk->vqs[i] = &blk->queues[i].vq;
@@ -207,6 +212,11 @@ static int blk_open(struct inode *inode, struct file *file)
 	vh_dev_init(&blk->dev, &blk_ops, blk->vqs, VHOST_BLK_QUEUES_MAX);
 	file->private_data = &blk->dev;
 	return 0;
+uncharge:
+	vh_threads_uncharge(blk->uid);
+free:
+	kvfree(blk);
+	return ret;
 }
 
 static int blk_release(struct inode *inode, struct file *file)
@@ -215,6 +225,7 @@ static int blk_release(struct inode *inode, struct file *file)
 
 	vh_dev_release(&blk->dev);
 	destroy_workqueue(blk->slow);
+	vh_threads_uncharge(blk->uid);
 	kvfree(blk);
 	return 0;
 }

@@ -83,11 +83,13 @@ struct blk_vq {
  * struct vh_blk - an open device
  * @slow: for what waits, of which a device has a few at a time, so that a slow disk does not
  *	keep others' requests waiting
+ * @uid: who opened it
  */
 struct vh_blk {
 	struct vh_dev dev;
 	struct blk_disk disk;
 	struct workqueue_struct *slow;
+	kuid_t uid;
 	struct vh_vq *vqs[VHOST_BLK_QUEUES_MAX];
 	struct blk_vq queues[VHOST_BLK_QUEUES_MAX];
 };

@@ -18,6 +18,7 @@
 #include "log.h"
 #include "worker.h"
 
+struct cgroup_subsys_state;
 struct dentry;
 struct mem_cgroup;
 struct vh_dev;

@@ -13,6 +13,7 @@
 #include <linux/xarray.h>
 
 #include "dev.h"
+#include "threads.h"
 #include "vq.h"
 #include "worker.h"
 
@@ -113,10 +114,13 @@ int vh_worker_new(struct vh_dev *dev, struct vh_worker **out)
 	mutex_init(&worker->lock);
 	INIT_LIST_HEAD(&worker->queues);
 	worker->dev = dev;
+	ret = vh_threads_charge(&worker->uid);
+	if (ret)
+		goto free;
 	ret = xa_alloc(&dev->workers, &worker->id, worker,
 		       XA_LIMIT(0, WORKERS_PER_QUEUE * dev->nvqs - 1), GFP_KERNEL_ACCOUNT);
 	if (ret)
-		goto free;
+		goto uncharge;
 	worker->task = kthread_create(worker_main, worker, "vellum-vhost-%d", current->pid);
 	if (IS_ERR(worker->task)) {
 		ret = PTR_ERR(worker->task);
@@ -132,6 +136,8 @@ stop:
 	kthread_stop(worker->task);
 erase:
 	xa_erase(&dev->workers, worker->id);
+uncharge:
+	vh_threads_uncharge(worker->uid);
 free:
 	kfree(worker);
 	return ret;
@@ -142,6 +148,7 @@ static void destroy(struct vh_dev *dev, struct vh_worker *worker)
 {
 	xa_erase(&dev->workers, worker->id);
 	kthread_stop(worker->task);
+	vh_threads_uncharge(worker->uid);
 	kfree(worker);
 }
 

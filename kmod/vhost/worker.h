@@ -6,6 +6,7 @@
 #include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/sched.h>
+#include <linux/uidgid.h>
 
 #include "pace.h"
 
@@ -29,6 +30,7 @@ enum vh_event {
  *	way; protects @queues. Taken before vh_vq.lock.
  * @queues: vh_vq.worker_node
  * @id: in vh_dev.workers
+ * @uid: whose thread it is
  * @pace: whether it waits for its turn
  */
 struct vh_worker {
@@ -39,13 +41,15 @@ struct vh_worker {
 	struct list_head queues;
 	u32 id;
 	struct vh_dev *dev;
+	kuid_t uid;
 	struct vh_pace pace;
 };
 
 int vh_worker_new(struct vh_dev *dev, struct vh_worker **out);
 int vh_worker_free(struct vh_dev *dev, u32 id);
 void vh_workers_free_all(struct vh_dev *dev);
-void vh_workers_kill(struct vh_dev *dev);	/* vh_dev.lock held, or nobody else has the device */
+/* With vh_dev.lock held, or when nobody else has the device. */
+void vh_workers_kill(struct vh_dev *dev);
 
 int vh_worker_attach(struct vh_vq *vq, u32 id);
 int vh_worker_of(struct vh_vq *vq);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Guards the ioctls of <linux/vhost.h> on both devices: ownership, features, memory tables,
- * queue settings, workers, the log's settings, and every argument that must be refused without
- * changing anything.
+ * queue settings, workers and how many a user may have, the log's settings, and every argument
+ * that must be refused without changing anything.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <sys/ioctl.h>
@@ -218,6 +219,94 @@ TEST_F(abi, workers)
 	for (n = 3; n < 2 * variant->queues; n++)
 		ASSERT_EQ(0, dev_ioctl(self->fd, VHOST_NEW_WORKER, &s));
 	EXPECT_EQ(-EBUSY, dev_ioctl(self->fd, VHOST_NEW_WORKER, &s));
+}
+
+/* A user's devices, the limit of that user's threads, and how many are tried at most. */
+#define DEVICES		16
+#define THREADS		20
+#define WORKERS		40
+#define NOBODY		65534
+
+/**
+ * struct taken - what a user with a limit got, in memory that the test sees
+ * @workers: how many
+ * @ret: what ended it
+ * @again: what another device says when the ones before are closed
+ */
+struct taken {
+	unsigned int workers;
+	int ret;
+	int again;
+};
+
+static int take_workers(const int *fds, struct taken *t)
+{
+	struct vhost_worker_state s;
+	unsigned int i;
+	int ret = 0;
+
+	for (i = 0; i < DEVICES; i++) {
+		ret = dev_ioctl(fds[i], VHOST_SET_OWNER, NULL);
+		while (!ret && t->workers < WORKERS) {
+			ret = dev_ioctl(fds[i], VHOST_NEW_WORKER, &s);
+			t->workers += !ret;
+		}
+		if (ret != -EBUSY)
+			break;
+	}
+	return ret;
+}
+
+/* In a child. */
+static void be_limited(const char *path, uid_t uid, struct taken *t)
+{
+	struct rlimit limit = { THREADS, THREADS };
+	int fds[DEVICES + 1], tries;
+	struct vhost_worker_state s;
+	unsigned int i;
+
+	for (i = 0; i <= DEVICES; i++)
+		fds[i] = dev_open(path);
+	if (setrlimit(RLIMIT_NPROC, &limit) || setgid(uid) || setuid(uid))
+		_exit(1);
+	t->ret = take_workers(fds, t);
+	for (i = 0; i < DEVICES; i++)
+		close(fds[i]);
+	t->again = dev_ioctl(fds[DEVICES], VHOST_SET_OWNER, NULL);
+	if (t->again)
+		_exit(1);
+	/* A thread counts until the last of it is gone. */
+	for (tries = 0; tries < SOON / 10; tries++) {
+		t->again = dev_ioctl(fds[DEVICES], VHOST_NEW_WORKER, &s);
+		if (t->again != -EAGAIN)
+			break;
+		usleep(10000);
+	}
+	_exit(0);
+}
+
+/* Workers are threads of their owner's user, as the limit of threads counts them. */
+TEST_F(abi, workers_of_a_user_are_limited)
+{
+	struct taken *t = tmem_alloc(&self->mem, 2 * sizeof(*t), 16);
+	unsigned int i;
+	int status;
+	pid_t pid;
+
+	for (i = 0; i < 2; i++) {
+		pid = fork();
+		if (!pid)
+			be_limited(variant->path, i ? 0 : NOBODY, &t[i]);
+		ASSERT_EQ(pid, waitpid(pid, &status, 0));
+		EXPECT_EQ(0, status);
+		EXPECT_EQ(0, t[i].again);
+	}
+	EXPECT_EQ(-EAGAIN, t[0].ret);
+	EXPECT_GE(THREADS, t[0].workers);
+	EXPECT_LT(0, t[0].workers);
+	/* Root has no such limit. */
+	EXPECT_EQ(0, t[1].ret);
+	EXPECT_EQ(WORKERS, t[1].workers);
 }
 
 /* The worker is where its owner is. */
