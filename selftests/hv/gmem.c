@@ -378,4 +378,14 @@ TEST_F(gmem, made_private_in_a_fault)
 	EXPECT_EQ(0, seen);
 }
 
+/* So many ranges that their tree has several levels; the end of the VM is the test. */
+TEST_F(gmem, many_ranges)
+{
+	unsigned long i;
+
+	for (i = 0; i < 4000; i++)
+		ASSERT_EQ(0, set_private(&self->vm, GPA + SIZE + 2 * i * TVM_PAGE, TVM_PAGE));
+	EXPECT_EQ(1, tvm_sync(&self->cpu));
+}
+
 TEST_HARNESS_MAIN

@@ -25,8 +25,11 @@ int hv_attributes_init(struct hv_vm *vm)
 
 void hv_attributes_destroy(struct hv_vm *vm)
 {
-	if (vm->attributes)
+	if (vm->attributes) {
+		/* No reader is left; in RCU mode the kernel falls over a deep tree. */
+		mt_clear_in_rcu(vm->attributes);
 		mtree_destroy(vm->attributes);
+	}
 	kfree(vm->attributes);
 	vm->attributes = NULL;
 }
