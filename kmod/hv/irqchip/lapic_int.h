@@ -57,8 +57,9 @@ void lapic_eoi(struct hv_lapic *lapic);
 bool lapic_set_irr(struct hv_lapic *lapic, u8 vector, bool level);
 /* What was asked for comes into IRR. Only the vCPU itself, loaded */
 void lapic_collect(struct hv_lapic *lapic);
-/* mode, software enable or ISR changed: the back end looks again */
+/* TMR was set as a whole: which vectors' EOIs concern an IOAPIC */
 void lapic_update_eoi_exits(struct hv_lapic *lapic);
+/* mode, software enable or ISR changed: the back end looks again */
 void lapic_tell_back_end(struct hv_lapic *lapic);
 /* the same, and the vCPU looks at it. false: the LAPIC does not take interrupts */
 bool lapic_accept(struct hv_lapic *lapic, u8 vector, bool level);
