@@ -14,7 +14,6 @@
 #include <unistd.h>
 #include <asm/kvm_para.h>
 #include <linux/userfaultfd.h>
-#include <sys/syscall.h>
 
 #include "kselftest_harness.h"
 #include "tvm.h"

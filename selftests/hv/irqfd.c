@@ -11,7 +11,6 @@
 #include <linux/userfaultfd.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 
 #include "kselftest_harness.h"
 #include "tvm.h"

@@ -275,7 +275,6 @@ static void be_limited(const char *path, uid_t uid, struct taken *t)
 	t->again = dev_ioctl(fds[DEVICES], VHOST_SET_OWNER, NULL);
 	if (t->again)
 		_exit(1);
-	/* A thread counts until the last of it is gone. */
 	for (tries = 0; tries < SOON / 10; tries++) {
 		t->again = dev_ioctl(fds[DEVICES], VHOST_NEW_WORKER, &s);
 		if (t->again != -EAGAIN)
@@ -285,7 +284,7 @@ static void be_limited(const char *path, uid_t uid, struct taken *t)
 	_exit(0);
 }
 
-/* Workers are threads of their owner's user, as the limit of threads counts them. */
+/* The module holds each user's workers to RLIMIT_NPROC, as the kernel would its processes. */
 TEST_F(abi, workers_of_a_user_are_limited)
 {
 	struct taken *t = tmem_alloc(&self->mem, 2 * sizeof(*t), 16);
