@@ -21,6 +21,9 @@
 /* So much of a range is cleared between two looks at whether anybody waits for it. */
 #define PIECE_MAX	SZ_64M
 
+/* So much of a write goes by a buffer of ours at a time. */
+#define BOUNCE_ORDER	5
+
 void blk_complete(struct blk_req *req, long result)
 {
 	struct blk_vq *bq = req->bq;
@@ -52,16 +55,17 @@ static void rw_done(struct kiocb *iocb, long result)
 	blk_complete(container_of(iocb, struct blk_req, iocb), result);
 }
 
-static void prepare_iocb(struct blk_req *req, bool write, bool direct, loff_t pos)
+/* @done: NULL for a transfer that is waited for. */
+static void prepare_iocb(struct blk_req *req, bool write, int direct, loff_t pos,
+			 void (*done)(struct kiocb *iocb, long result))
 {
 	struct blk_disk *disk = blk_disk_of(req);
 
 	req->iocb = (struct kiocb) {
 		.ki_filp = disk->file,
 		.ki_pos = pos,
-		.ki_complete = direct ? rw_done : NULL,
-		.ki_flags = (direct ? IOCB_DIRECT | HV_IOCB_ALLOC_CACHE : 0) |
-			    (write ? IOCB_WRITE : 0) |
+		.ki_complete = done,
+		.ki_flags = direct | (write ? IOCB_WRITE : 0) |
 			    (write && !disk->writeback ? IOCB_DSYNC : 0),
 	};
 }
@@ -97,13 +101,62 @@ static long buffered(struct blk_req *req, bool write, loff_t pos, struct iov_ite
 {
 	long ret, done = 0;
 
-	prepare_iocb(req, write, false, pos);
+	prepare_iocb(req, write, 0, pos, NULL);
 	do {
 		ret = transfer(&req->iocb, iter);
 		if (ret > 0)
 			done += ret;
 	} while (ret > 0 && iov_iter_count(iter));
 	return ret < 0 ? ret : done;
+}
+
+/* Writes up to @size bytes of @from by way of @pages. */
+static long bounce_piece(struct blk_req *req, loff_t pos, struct iov_iter *from,
+			 struct page *pages, size_t size)
+{
+	size_t len = min(size, iov_iter_count(from));
+	struct bio_vec vec;
+	struct iov_iter iter;
+	long ret;
+
+	if (!copy_from_iter_full(page_address(pages), len, from))
+		return -EFAULT;
+	bvec_set_page(&vec, pages, len, 0);
+	iov_iter_bvec(&iter, ITER_SOURCE, &vec, 1, len);
+	prepare_iocb(req, true, IOCB_DIRECT, pos, NULL);
+	ret = transfer(&req->iocb, &iter);
+	/* What is left goes another way. */
+	iov_iter_revert(from, ret < 0 ? len : len - ret);
+	return ret;
+}
+
+/*
+ * What cannot be written from where the guest has it, past the page cache all the same: that
+ * would write whole pages, with what it had read of the sectors beside, over what other requests
+ * write there meanwhile. The bytes written, which are fewer where the file does not take blocks
+ * of such lengths, or an error.
+ */
+static long bounced(struct blk_req *req, loff_t pos, struct iov_iter *from)
+{
+	/* What counts references to each page of a transfer wants them to be of one folio. */
+	gfp_t gfp = GFP_KERNEL_ACCOUNT | __GFP_COMP | __GFP_NOWARN | __GFP_NORETRY;
+	unsigned int order = min(get_order(iov_iter_count(from)), BOUNCE_ORDER);
+	struct page *pages = alloc_pages(gfp, order);
+	long ret, done = 0;
+
+	if (!pages) {
+		order = 0;
+		pages = alloc_page(GFP_KERNEL_ACCOUNT);
+	}
+	if (!pages)
+		return -ENOMEM;
+	do {
+		ret = bounce_piece(req, pos + done, from, pages, PAGE_SIZE << order);
+		if (ret > 0)
+			done += ret;
+	} while (ret > 0 && iov_iter_count(from));
+	__free_pages(pages, order);
+	return ret < 0 && ret != -EINVAL ? ret : done;
 }
 
 void blk_rw(struct blk_req *req, bool write, const struct iovec *iov, unsigned int n)
@@ -117,7 +170,7 @@ void blk_rw(struct blk_req *req, bool write, const struct iovec *iov, unsigned i
 		return;
 	prepare_iter(&iter, write, iov, n, req->expected);
 	if (disk->direct) {
-		prepare_iocb(req, write, true, pos);
+		prepare_iocb(req, write, IOCB_DIRECT | HV_IOCB_ALLOC_CACHE, pos, rw_done);
 		ret = transfer(&req->iocb, &iter);
 		if (ret == -EIOCBQUEUED)
 			return;
@@ -125,7 +178,7 @@ void blk_rw(struct blk_req *req, bool write, const struct iovec *iov, unsigned i
 	/* Not direct with buffers at such addresses or of such lengths. */
 	if (ret == -EINVAL) {
 		prepare_iter(&iter, write, iov, n, req->expected);
-		ret = 0;
+		ret = write ? bounced(req, pos, &iter) : 0;
 	}
 	if (ret >= 0 && ret < req->expected) {
 		rest = buffered(req, write, pos + ret, &iter);

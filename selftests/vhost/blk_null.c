@@ -5,7 +5,7 @@
  * requests, as is a disk that may not be written any more; slow requests complete out of the way
  * of others; the owner is killed with requests in flight, or while its worker waits for memory,
  * and nothing is left; a disk that takes its time to be cleared is let go of soon; a flush tells
- * of data that the page cache lost.
+ * of data that the page cache lost; a write from odd addresses is of its sectors alone.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -229,6 +229,96 @@ TEST_F(null, lost_data_fails_the_flush)
 	EXPECT_EQ(EIO, errno);
 	EXPECT_EQ(VIRTIO_BLK_S_IOERR, tblk_do(&self->b, 0, &flush, VIRTIO_BLK_T_FLUSH, 0, 0));
 	close(other);
+	tblk_close(&self->b);
+}
+
+/* Pages of the disk's that the host has cached, of its first @n. */
+static unsigned int pages_cached(int disk, unsigned int n)
+{
+	unsigned char in[64];
+	unsigned int i, count = 0;
+	void *p = mmap(NULL, n * 4096, PROT_READ, MAP_SHARED, disk, 0);
+
+	if (p == MAP_FAILED || n > sizeof(in) || mincore(p, n * 4096, in))
+		return -1;
+	for (i = 0; i < n; i++)
+		count += in[i] & 1;
+	munmap(p, n * 4096);
+	return count;
+}
+
+#define ODD_AT	4096	/* on the disk */
+
+/* Writes @len bytes from an odd address. Where it is, or NULL: that failed. */
+static uint8_t *write_oddly(struct tblk *b, size_t len)
+{
+	uint8_t *data = (uint8_t *)tmem_alloc(&b->mem, len + 4096, 4096) + 3;
+	struct vring_used_elem used;
+	struct tbuf bufs[3], odd[4];
+	struct treq req = {};
+	size_t i;
+
+	tblk_prepare(b, &req, VIRTIO_BLK_T_OUT, ODD_AT / 512, 512, bufs);
+	for (i = 0; i < len; i++)
+		data[i] = i * 7 + (i >> 9);
+	odd[0] = bufs[0];
+	odd[1] = (struct tbuf) { tmem_gpa(&b->mem, data), 1000, false };
+	odd[2] = (struct tbuf) { tmem_gpa(&b->mem, data + 1000), len - 1000, false };
+	odd[3] = bufs[2];
+	tring_avail(&b->rings[0], tring_chain(&b->rings[0], odd, 4));
+	tring_kick(&b->rings[0]);
+	return tring_used(&b->rings[0], &used, SOON) && *req.status == VIRTIO_BLK_S_OK ? data :
+		NULL;
+}
+
+static bool holds(int disk, const uint8_t *data, size_t len)
+{
+	static uint8_t got[256 << 10];
+
+	return pread(disk, got, len, ODD_AT) == (ssize_t)len && !memcmp(got, data, len);
+}
+
+/*
+ * By the page cache it would be of whole pages: a request that writes a sector beside at that
+ * time could be undone.
+ */
+TEST_F(null, write_from_odd_addresses)
+{
+	static const char *const none[] = { NULL };
+	uint8_t *data;
+
+	if (!make(none))
+		SKIP(return, "no null_blk in this kernel");
+	self->disk = open_disk();
+	ASSERT_LE(0, self->disk);
+	ASSERT_TRUE(tblk_open(&self->b, self->disk, 0, 1, NUM));
+	ASSERT_EQ(0, tblk_start(&self->b, FEATURES));
+	/* What looks for partitions has read the first pages. */
+	ASSERT_EQ(0, posix_fadvise(self->disk, 0, 0, POSIX_FADV_DONTNEED));
+	ASSERT_EQ(0, pages_cached(self->disk, 64));
+	/* In more than one piece of the module's. */
+	data = write_oddly(&self->b, 200 << 10);
+	ASSERT_NE(NULL, data);
+	EXPECT_EQ(0, pages_cached(self->disk, 64));
+	EXPECT_TRUE(holds(self->disk, data, 200 << 10));
+	tblk_close(&self->b);
+}
+
+/* A driver that writes parts of the disk's blocks has them written all the same. */
+TEST_F(null, write_with_an_odd_end)
+{
+	static const char *const large_blocks[] = { "blocksize", "4096", NULL };
+	uint8_t *data;
+
+	if (!make(large_blocks))
+		SKIP(return, "no null_blk in this kernel");
+	self->disk = open_disk();
+	ASSERT_LE(0, self->disk);
+	ASSERT_TRUE(tblk_open(&self->b, self->disk, 0, 1, NUM));
+	ASSERT_EQ(0, tblk_start(&self->b, FEATURES));
+	data = write_oddly(&self->b, (128 << 10) + 512);
+	ASSERT_NE(NULL, data);
+	EXPECT_TRUE(holds(self->disk, data, (128 << 10) + 512));
 	tblk_close(&self->b);
 }
 
