@@ -155,6 +155,7 @@ static long get_features(struct vh_dev *dev, void __user *arg)
 static long set_features(struct vh_dev *dev, void __user *arg)
 {
 	u64 features, log = BIT_ULL(VHOST_F_LOG_ALL);
+	bool anew;
 	unsigned int i;
 
 	if (copy_from_user(&features, arg, sizeof(features)))
@@ -167,6 +168,8 @@ static long set_features(struct vh_dev *dev, void __user *arg)
 	if ((features & log) &&
 	    (!dev->log.set || !vh_log_covers(dev->log.base, dev->mem ? dev->mem->end : 0)))
 		return -EFAULT;
+	/* A running driver's own choices are not undone by who begins or ends to log. */
+	anew = !vh_dev_running(dev) || (features ^ dev->features) != log;
 	vh_dev_pause(dev);
 	dev->features = features;
 	for (i = 0; i < dev->nvqs; i++) {
@@ -174,7 +177,7 @@ static long set_features(struct vh_dev *dev, void __user *arg)
 		dev->vqs[i]->features = features;
 		vh_vq_unlock(dev->vqs[i]);
 	}
-	if (dev->ops->features_set)
+	if (anew && dev->ops->features_set)
 		dev->ops->features_set(dev);
 	vh_dev_resume(dev);
 	return 0;

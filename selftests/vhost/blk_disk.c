@@ -471,6 +471,32 @@ static int wce(struct tblk *b)
 	return dev_ioctl(b->fd, VHOST_BLK_GET_CONFIG, &c) ?: c.data[0];
 }
 
+/* Who begins and ends to log is not the driver. */
+TEST_F(disk, writeback_while_it_is_logged)
+{
+	uint64_t features = FEATURES | BIT64(VIRTIO_BLK_F_CONFIG_WCE);
+	uint64_t log_all = features | BIT64(VHOST_F_LOG_ALL);
+	static uint8_t log[LOG_SIZE];
+	uint64_t base = (uintptr_t)log;
+	struct vhost_blk_config c = {
+		.offset = offsetof(struct virtio_blk_config, wce), .size = 1,
+	};
+
+	ASSERT_TRUE(tblk_open(&self->b, self->disk, 0, 1, NUM));
+	ASSERT_EQ(0, tblk_start(&self->b, features));
+	ASSERT_EQ(0, dev_ioctl(self->b.fd, VHOST_BLK_SET_CONFIG, &c));
+	EXPECT_EQ(0, wce(&self->b));
+	ASSERT_EQ(0, dev_ioctl(self->b.fd, VHOST_SET_LOG_BASE, &base));
+	ASSERT_EQ(0, dev_ioctl(self->b.fd, VHOST_SET_FEATURES, &log_all));
+	EXPECT_EQ(0, wce(&self->b));
+	ASSERT_EQ(0, dev_ioctl(self->b.fd, VHOST_SET_FEATURES, &features));
+	EXPECT_EQ(0, wce(&self->b));
+	/* The next driver begins anew. */
+	ASSERT_EQ(0, tblk_running(&self->b, 0));
+	ASSERT_EQ(0, dev_ioctl(self->b.fd, VHOST_SET_FEATURES, &features));
+	EXPECT_EQ(1, wce(&self->b));
+}
+
 /* A driver that does not flush has its writes stable on the next disk, too. */
 TEST_F(disk, writeback_when_the_disk_is_replaced)
 {
