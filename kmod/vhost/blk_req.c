@@ -197,7 +197,7 @@ static bool keep_log(struct blk_req *req, const struct cursor *in)
 	if (likely(!vh_vq_has(&req->bq->vq, VHOST_F_LOG_ALL)) || !in->n || !writes_buffers(req))
 		return true;
 	req->log = kmemdup(in->iov, in->n * sizeof(*in->iov), GFP_KERNEL_ACCOUNT);
-	req->nlog = in->n;
+	req->nlog = req->log ? in->n : 0;
 	return req->log;
 }
 
@@ -246,6 +246,14 @@ static void init_req(struct blk_req *req, struct blk_vq *bq, const struct vh_cha
 	req->has_bio = false;
 }
 
+/* The chain is not taken: it is there when the queue runs again. */
+static int refuse(struct blk_vq *bq, const struct vh_chain *chain, int error, const char *why)
+{
+	vh_ring_unpop(&bq->vq, 1, chain->slots);
+	vh_vq_break(&bq->vq, why);
+	return error;
+}
+
 /* Starts a chain's request. A negative return: the queue is broken. */
 static int start(struct blk_vq *bq, struct vh_chain *chain)
 {
@@ -255,19 +263,13 @@ static int start(struct blk_vq *bq, struct vh_chain *chain)
 	struct blk_req *req;
 	u64 sector;
 
-	if (chain->out_len < sizeof(hdr) || !chain->in_len) {
-		vh_vq_break(&bq->vq, "a request without header or status");
-		return -EIO;
-	}
-	if (!take_header(&out, &hdr)) {
-		vh_vq_break(&bq->vq, "a header that is not mapped");
-		return -EFAULT;
-	}
+	if (chain->out_len < sizeof(hdr) || !chain->in_len)
+		return refuse(bq, chain, -EIO, "a request without header or status");
+	if (!take_header(&out, &hdr))
+		return refuse(bq, chain, -EFAULT, "a header that is not mapped");
 	req = get_req(bq);
-	if (!req) {
-		vh_vq_break(&bq->vq, "no memory");
-		return -ENOMEM;
-	}
+	if (!req)
+		return refuse(bq, chain, -ENOMEM, "no memory");
 	init_req(req, bq, chain);
 	req->status = take_status(&in);
 	req->type = le32_to_cpu((__force __le32)hdr.type);

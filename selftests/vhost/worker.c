@@ -2,7 +2,8 @@
 /*
  * Guards how workers are scheduled: as batch tasks while there is more than one request at a
  * time, as normal tasks while there is one, and as somebody else chose once they chose; with
- * the owner's nice value always.
+ * the owner's nice value always. And what becomes of a request that the host has no memory for,
+ * on a kernel that can make it so: it is not lost, or fails alone.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -21,6 +22,8 @@
 #define BURST		8
 #define DISK_SIZE	0x100000
 #define NICE		3
+#define LOG_SIZE	((RING_GPA_BASE + (64 << 20)) / VHOST_PAGE_SIZE / 8)
+#define FAILSLAB	"/sys/kernel/debug/failslab/"
 /* More requests than a worker takes to make up its mind. */
 #define MANY		1000
 
@@ -113,6 +116,58 @@ TEST_F(worker, obeys)
 	EXPECT_FALSE(comes_to(&self->b, self->pid, 1, SCHED_OTHER));
 	EXPECT_FALSE(comes_to(&self->b, self->pid, BURST, SCHED_BATCH));
 	EXPECT_EQ(SCHED_FIFO, sched_getscheduler(self->pid));
+}
+
+/* The worker's next allocation fails. False: not on this kernel. */
+static bool fails_once(pid_t worker)
+{
+	char path[40];
+
+	(void)!system("mount -t debugfs none /sys/kernel/debug 2>/dev/null");
+	snprintf(path, sizeof(path), "/proc/%d/make-it-fail", worker);
+	return put(path, "1") && put(FAILSLAB "verbose", "0") &&
+	       put(FAILSLAB "ignore-gfp-wait", "N") && put(FAILSLAB "task-filter", "Y") &&
+	       put(FAILSLAB "probability", "100") && put(FAILSLAB "times", "1");
+}
+
+static bool fails_no_more(void)
+{
+	return put(FAILSLAB "probability", "0");
+}
+
+TEST_F(worker, no_memory_for_a_request)
+{
+	struct vring_used_elem used;
+	struct treq req = {};
+
+	if (!fails_once(self->pid))
+		SKIP(return, "no fault injection in this kernel");
+	tblk_queue(&self->b, 0, &req, VIRTIO_BLK_T_IN, 0, 512);
+	tring_kick(&self->b.rings[0]);
+	EXPECT_TRUE(tevent(self->b.rings[0].err, SOON));
+	ASSERT_TRUE(fails_no_more());
+	/* The queue goes on where it was. */
+	ASSERT_EQ(0, tblk_running(&self->b, 0));
+	ASSERT_EQ(0, tblk_running(&self->b, 1));
+	ASSERT_TRUE(tring_used(&self->b.rings[0], &used, SOON));
+	EXPECT_EQ(VIRTIO_BLK_S_OK, *req.status);
+}
+
+TEST_F(worker, no_memory_to_log)
+{
+	static uint8_t log[LOG_SIZE];
+	uint64_t features = BASE_FEATURES | BIT64(VHOST_F_LOG_ALL), base = (uintptr_t)log;
+	struct treq req = {};
+
+	/* One that is there for the next time. */
+	ASSERT_EQ(VIRTIO_BLK_S_OK, tblk_do(&self->b, 0, &req, VIRTIO_BLK_T_IN, 0, 512));
+	ASSERT_EQ(0, dev_ioctl(self->b.fd, VHOST_SET_LOG_BASE, &base));
+	ASSERT_EQ(0, dev_ioctl(self->b.fd, VHOST_SET_FEATURES, &features));
+	if (!fails_once(self->pid))
+		SKIP(return, "no fault injection in this kernel");
+	EXPECT_EQ(VIRTIO_BLK_S_IOERR, tblk_do(&self->b, 0, &req, VIRTIO_BLK_T_IN, 0, 512));
+	ASSERT_TRUE(fails_no_more());
+	EXPECT_EQ(VIRTIO_BLK_S_OK, tblk_do(&self->b, 0, &req, VIRTIO_BLK_T_IN, 0, 512));
 }
 
 TEST_HARNESS_MAIN
