@@ -113,8 +113,11 @@ static int start(struct net_vq *nq, struct file *file, struct socket *sock)
 	nq->sock = sock;
 	/* A tap that limits what is under way must count packets, which it does one by one. */
 	nq->batches = packets_of(file) && READ_ONCE(sock->sk->sk_sndbuf) == INT_MAX;
-	if (nq->vq.index == NET_RX)
+	if (nq->vq.index == NET_RX) {
 		nq->rx.ring = packets_of(file);
+		/* A macvtap counts when it queues them. */
+		nq->rx.counted = !IS_ERR(tun_get_tx_ring(file));
+	}
 	ret = vh_poll_start(&nq->watch, file);
 	if (ret)
 		return ret;

@@ -49,9 +49,14 @@ struct net_vq {
 	size_t guest_hdr;
 	size_t sock_hdr;
 	union {
-		/* receive: packets taken from @ring, from @at to @n not given to the guest yet */
+		/*
+		 * receive: packets taken from @ring, from @at to @n not given to the guest yet;
+		 * @counted: by the reader, on the tap's device, which was last seen as @ifindex
+		 */
 		struct {
 			struct ptr_ring *ring;
+			bool counted;
+			int ifindex;
 			unsigned int at;
 			unsigned int n;
 			void *packets[NET_BATCH];

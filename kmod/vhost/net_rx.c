@@ -2,8 +2,9 @@
 /*
  * Receive: from the socket to the guest.
  *
- * Packets are taken out of a tap's ring by the batch. Each is copied by the socket
- * itself straight into the guest's buffers, of which it may take several.
+ * Packets are taken out of a tap's ring by the batch, and copied straight into the guest's
+ * buffers, of which each may take several: plain packets here, and what has a VLAN tag or comes
+ * from XDP or a packet socket by the socket itself.
  */
 #include <linux/if_tun.h>
 #include <linux/if_vlan.h>
@@ -27,13 +28,87 @@ static size_t skb_size(const struct sk_buff *skb)
 	return skb->len + (skb_vlan_tag_present(skb) ? VLAN_HLEN : 0);
 }
 
+static bool is_tap(const struct net_device *dev)
+{
+	return dev->rtnl_link_ops && !strcmp(dev->rtnl_link_ops->kind, "tun");
+}
+
+/*
+ * The tap's device if it is the one that a packet in its ring names. The packet does not keep
+ * it, and may have been put back into the ring after the device went: the name is compared,
+ * never followed, and says nothing about what is there now but that it is a tap, with a tap's
+ * counts. Called in an RCU section.
+ */
+static struct net_device *device_named(struct net_vq *nq, const struct net_device *name)
+{
+	struct net *net = sock_net(nq->sock->sk);
+	struct net_device *dev = dev_get_by_index_rcu(net, nq->rx.ifindex);
+
+	if (likely(dev == name && is_tap(dev)))
+		return dev;
+	for_each_netdev_rcu(net, dev) {
+		if (dev == name && is_tap(dev)) {
+			nq->rx.ifindex = dev->ifindex;
+			return dev;
+		}
+	}
+	return NULL;
+}
+
+/* What packets of a batch name, the last one looked for, and what was found. */
+struct seen {
+	const struct net_device *name;
+	struct net_device *dev;
+};
+
+/*
+ * Makes a packet ours, which needs nothing from the socket any more: a tap counts what it sent
+ * when it is read. Such a packet has no device from then on.
+ */
+static void claim(struct net_vq *nq, struct sk_buff *skb, struct seen *seen)
+{
+	if (skb_vlan_tag_present(skb) || !skb->dev)
+		return;
+	if (nq->rx.counted) {
+		if (skb->dev != seen->name) {
+			seen->name = skb->dev;
+			seen->dev = device_named(nq, skb->dev);
+		}
+		if (!seen->dev)
+			return;
+		preempt_disable();
+		dev_sw_netstats_tx_add(seen->dev, 1, skb->len);
+		preempt_enable();
+	}
+	skb->dev = NULL;
+}
+
+static void take_packets(struct net_vq *nq)
+{
+	struct seen seen = {};
+	unsigned int i;
+
+	rcu_read_lock();
+	nq->rx.at = 0;
+	nq->rx.n = ptr_ring_consume_batched(nq->rx.ring, nq->rx.packets, NET_BATCH);
+	for (i = 0; i < nq->rx.n; i++)
+		if (!tun_is_xdp_frame(nq->rx.packets[i]))
+			claim(nq, nq->rx.packets[i], &seen);
+	rcu_read_unlock();
+}
+
+/* A packet of the ring that is ours. */
+static bool is_claimed(void *packet)
+{
+	return !tun_is_xdp_frame(packet) && !((struct sk_buff *)packet)->dev;
+}
+
 static size_t ring_next(struct net_vq *nq)
 {
 	void *p;
 
 	if (nq->rx.at == nq->rx.n) {
-		nq->rx.at = 0;
-		nq->rx.n = ptr_ring_consume_batched(nq->rx.ring, nq->rx.packets, NET_BATCH);
+		take_packets(nq);
 		if (!nq->rx.n)
 			return 0;
 	}
@@ -114,7 +189,7 @@ static bool write_at(const struct iovec *iov, size_t at, const void *from, size_
 	return true;
 }
 
-/* Has the socket write its packet. The bytes written, or a negative errno: there is none now. */
+/* Has the socket write its packet. The bytes written, or a negative errno. */
 static int receive(struct net_vq *nq, const struct net_bunch *b, size_t ours)
 {
 	int flags = MSG_DONTWAIT | MSG_TRUNC;
@@ -173,34 +248,88 @@ static int give_to_guest(struct net_vq *nq, const struct net_bunch *b, size_t le
 	return 0;
 }
 
-/* A packet that does not get to the guest: its buffers are for the next one. */
-static int drop(struct net_vq *nq, const struct net_bunch *b)
+/* The packet that comes next by the socket. 1: written, 0: there is none any more. */
+static int write_by_socket(struct net_vq *nq, const struct net_bunch *b, size_t len)
 {
-	nq->vq.stats.errors++;
-	vh_ring_unpop(&nq->vq, b->n, b->slots);
-	return 1;
+	size_t ours = nq->guest_hdr - nq->sock_hdr;
+	int ret = receive(nq, b, ours);
+
+	/* Somebody else reads from the packet socket. */
+	if (ret == -EAGAIN && !nq->rx.ring)
+		return 0;
+	if (ret < 0 || (size_t)ret + ours != len || b->room < len)
+		return -EIO;
+	if (write_header(nq, b, ours))
+		return 1;
+	vh_vq_break(&nq->vq, "a receive buffer that is not mapped");
+	return -EFAULT;
+}
+
+/* Into one piece, as nearly always. */
+static bool copy_to_piece(void __user *to, const void *hdr, size_t hdr_len, const void *data,
+			  size_t len)
+{
+	if (unlikely(!user_access_begin(to, hdr_len)))
+		return false;
+	unsafe_copy_to_user(to, hdr, hdr_len, fault);
+	user_access_end();
+	return !copy_to_user(to + hdr_len, data, len);
+fault:
+	user_access_end();
+	return false;
+}
+
+static bool copy_skb(struct net_vq *nq, const struct net_bunch *b, const struct sk_buff *skb)
+{
+	struct virtio_net_hdr_mrg_rxbuf hdr = {};
+	const struct iovec *first = nq->vq.iov;
+	struct iov_iter to;
+
+	if (b->room < nq->guest_hdr + skb->len)
+		return false;
+	if (nq->sock_hdr && virtio_net_hdr_from_skb(skb, &hdr.hdr, true, true, 0))
+		return false;
+	hdr.num_buffers = __cpu_to_virtio16(true, b->n);
+	if (likely(first->iov_len >= sizeof(hdr) + skb->len && nq->guest_hdr == sizeof(hdr) &&
+		   !skb_is_nonlinear(skb)))
+		return copy_to_piece(first->iov_base, &hdr, sizeof(hdr), skb->data, skb->len);
+	iov_iter_init(&to, ITER_DEST, first, b->niov, b->room);
+	return copy_to_iter(&hdr, nq->guest_hdr, &to) == nq->guest_hdr &&
+	       !skb_copy_datagram_iter(skb, 0, &to, skb->len);
+}
+
+/* The packet that comes next in the ring, which is ours. */
+static int write_skb(struct net_vq *nq, const struct net_bunch *b)
+{
+	struct sk_buff *skb = nq->rx.packets[nq->rx.at++];
+
+	if (likely(copy_skb(nq, b, skb))) {
+		consume_skb(skb);
+		return 1;
+	}
+	kfree_skb(skb);
+	return -EIO;
 }
 
 /* 1: the packet is dealt with, 0: the guest has no buffers for it. */
 static int one_packet(struct net_vq *nq, size_t len)
 {
 	struct net_bunch *b = &nq->rx.bunch;
-	size_t ours = nq->guest_hdr - nq->sock_hdr;
 	int ret = collect(nq, len + nq->guest_hdr, b);
 
 	if (ret <= 0)
 		return ret;
-	ret = receive(nq, b, ours);
-	if (ret == -EAGAIN && !nq->rx.ring) {
-		/* Somebody else reads from the packet socket. */
+	if (nq->rx.ring && is_claimed(nq->rx.packets[nq->rx.at]))
+		ret = write_skb(nq, b);
+	else
+		ret = write_by_socket(nq, b, len + nq->guest_hdr);
+	if (nq->vq.broken)
+		return ret;
+	if (ret <= 0) {
+		/* Its buffers are for the next one. */
+		nq->vq.stats.errors += ret < 0;
 		vh_ring_unpop(&nq->vq, b->n, b->slots);
 		return 1;
-	}
-	if (ret < 0 || (size_t)ret + ours != len + nq->guest_hdr || b->room < len + nq->guest_hdr)
-		return drop(nq, b);
-	if (!write_header(nq, b, ours)) {
-		vh_vq_break(&nq->vq, "a receive buffer that is not mapped");
-		return -EFAULT;
 	}
 	nq->vq.stats.bytes += len;
 	ret = give_to_guest(nq, b, len + nq->guest_hdr);

@@ -3,7 +3,8 @@
  * Guards the network device on a tap, a macvtap and a packet socket: frames both ways unharmed, in
  * order and by the batch, headers added and stripped, buffers merged, a backend that is taken
  * away and comes back, a new owner, too small buffers, too short frames, buffers that are not
- * there at once.
+ * there at once; received frames with offloads, of several pages and with VLAN tags, and the tap's
+ * count of them.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -387,6 +388,162 @@ TEST_F(net, receive_merged)
 	}
 	EXPECT_EQ(4, count_of(all));
 	EXPECT_TRUE(same_frame(all + HDR, 1000, 3));
+}
+
+#define TCP_AT		34	/* behind the headers of Ethernet and IPv4 */
+#define TCP_FRAME_HDR	(TCP_AT + 20)
+#define SEGMENT		1000
+
+/* A frame that the tap's reader is to cut into segments, and to sum. */
+static size_t segmented_frame(uint8_t *p, size_t len)
+{
+	struct virtio_net_hdr hdr = {
+		.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM, .gso_type = VIRTIO_NET_HDR_GSO_TCPV4,
+		.hdr_len = TCP_FRAME_HDR, .gso_size = SEGMENT,
+		.csum_start = TCP_AT, .csum_offset = 16,
+	};
+	uint8_t *eth = p + sizeof(hdr), *ip = eth + ETH_HLEN;
+
+	memcpy(p, &hdr, sizeof(hdr));
+	frame(eth, len, 5);
+	eth[12] = ETH_P_IP >> 8;
+	eth[13] = ETH_P_IP & 0xff;
+	memset(ip, 0, 40);
+	ip[0] = 0x45;
+	ip[2] = (len - ETH_HLEN) >> 8;
+	ip[3] = (len - ETH_HLEN) & 0xff;
+	ip[8] = 64;
+	ip[9] = IPPROTO_TCP;
+	/* TCP's header has five words. */
+	eth[TCP_AT + 12] = 0x50;
+	return sizeof(hdr) + len;
+}
+
+/* Puts the pieces of one frame together. Its length with the header. */
+static size_t gather(struct tring *r, uint8_t *const *piece, uint8_t *to)
+{
+	struct vring_used_elem used;
+	unsigned int i, n = 1;
+	size_t len = 0;
+
+	for (i = 0; i < n; i++) {
+		if (!tring_used(r, &used, SOON))
+			return 0;
+		memcpy(to + len, piece[i], used.len);
+		len += used.len;
+		n = count_of(to);
+	}
+	return len;
+}
+
+/* In one page and in several; into one buffer and, where they are merged, into several. */
+TEST_F(net, receive_segmented)
+{
+	static uint8_t sent[8192], got[8192];
+	const struct virtio_net_hdr_mrg_rxbuf *hdr = (void *)got;
+	const size_t room[] = { 8192, variant->features & MERGED ? 2048 : 8192 };
+	struct sockaddr_ll ipv4 = { .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_IP) };
+	uint8_t *piece[4];
+	unsigned int i, j;
+	int on = 1;
+
+	if (self->backend != self->tap || (variant->features & OUR_HEADER))
+		SKIP(return, "for taps that have headers");
+	ipv4.sll_ifindex = if_nametoindex("vt0");
+	ASSERT_EQ(0, ioctl(self->tap, TUNSETOFFLOAD, TUN_F_CSUM | TUN_F_TSO4));
+	ASSERT_EQ(0, setsockopt(self->host, SOL_PACKET, PACKET_VNET_HDR, &on, sizeof(on)));
+	for (i = 0; i < 4; i++) {
+		size_t len = i % 2 ? 6000 : 3000, all = segmented_frame(sent, len);
+		size_t n = (HDR + len + room[i / 2] - 1) / room[i / 2];
+
+		for (j = 0; j < n; j++)
+			piece[j] = offer(&self->mem, &self->r[RX], room[i / 2]);
+		tring_kick(&self->r[RX]);
+		ASSERT_EQ((ssize_t)all, sendto(self->host, sent, all, 0,
+					       (struct sockaddr *)&ipv4, sizeof(ipv4)));
+		ASSERT_EQ(HDR + len, gather(&self->r[RX], piece, got));
+		EXPECT_EQ(n, count_of(got));
+		EXPECT_EQ(VIRTIO_NET_HDR_F_NEEDS_CSUM, hdr->hdr.flags);
+		EXPECT_EQ(VIRTIO_NET_HDR_GSO_TCPV4, hdr->hdr.gso_type);
+		EXPECT_EQ(SEGMENT, hdr->hdr.gso_size);
+		EXPECT_EQ(TCP_AT, hdr->hdr.csum_start);
+		EXPECT_EQ(16, hdr->hdr.csum_offset);
+		EXPECT_EQ(0, memcmp(got + HDR, sent + sizeof(hdr->hdr), len));
+	}
+}
+
+static long packets_sent(void)
+{
+	char text[32] = "";
+	int fd = open("/sys/class/net/vt0/statistics/tx_packets", O_RDONLY);
+
+	if (read(fd, text, sizeof(text) - 1) < 0)
+		text[0] = 0;
+	close(fd);
+	return atol(text);
+}
+
+/* Frames with a tag beside them, which taps leave to their readers to put in, among plain ones. */
+TEST_F(net, receive_tagged)
+{
+	struct vring_used_elem used;
+	uint8_t *p[6], want[200];
+	long before, i;
+	int tagged;
+
+	if (self->backend != self->tap)
+		SKIP(return, "for taps");
+	if (system("modprobe 8021q"))
+		SKIP(return, "no VLANs in this kernel");
+	ASSERT_EQ(0, system("ip link add link vt0 name vt5 type vlan id 5"));
+	ASSERT_EQ(0, system("ip link set vt5 up"));
+	tagged = packet_socket("vt5");
+	ASSERT_LE(0, tagged);
+	for (i = 0; i < 6; i++)
+		p[i] = offer(&self->mem, &self->r[RX], 2048);
+	before = packets_sent();
+	for (i = 0; i < 6; i++)
+		ASSERT_TRUE(host_send(i % 2 ? tagged : self->host, 200, i));
+	tring_kick(&self->r[RX]);
+	for (i = 0; i < 6; i++) {
+		ASSERT_TRUE(tring_used(&self->r[RX], &used, SOON));
+		EXPECT_EQ(HDR + 200 + (i % 2 ? 4 : 0), used.len);
+		if (i % 2) {
+			EXPECT_EQ(0, memcmp(p[i] + HDR + 2 * ETH_ALEN, "\x81\0\0\x05", 4));
+			memmove(p[i] + HDR + 4, p[i] + HDR, 2 * ETH_ALEN);
+		}
+		frame(want, sizeof(want), i);
+		EXPECT_EQ(0, memcmp(p[i] + HDR + (i % 2 ? 4 : 0), want, sizeof(want)));
+	}
+	EXPECT_EQ(before + 6, packets_sent());
+	close(tagged);
+}
+
+/*
+ * A packet that was taken and put back outlives the interface that it came by, whose memory must
+ * not be looked for by it when it is taken again.
+ */
+TEST_F(net, interface_deleted_and_made_anew)
+{
+	struct ifreq ifr = { .ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR };
+	struct vring_used_elem used;
+	uint8_t *p;
+
+	if (self->backend != self->tap || (variant->features & OUR_HEADER))
+		SKIP(return, "for taps that have headers");
+	ASSERT_TRUE(host_send(self->host, 200, 1));
+	EXPECT_FALSE(tring_used(&self->r[RX], &used, NEVER));
+	ASSERT_EQ(0, system("ip link del vt0"));
+	ASSERT_EQ(0, set_backend(self->fd, RX, -1));
+	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "vt0");
+	ASSERT_EQ(0, ioctl(self->tap, TUNSETIFF, &ifr));
+	ASSERT_EQ(0, system("ip link set vt0 up"));
+	ASSERT_EQ(0, set_backend(self->fd, RX, self->tap));
+	p = offer(&self->mem, &self->r[RX], 2048);
+	tring_kick(&self->r[RX]);
+	ASSERT_TRUE(tring_used(&self->r[RX], &used, SOON));
+	EXPECT_TRUE(same_frame(p + HDR, 200, 1));
+	EXPECT_EQ(0, packets_sent());
 }
 
 TEST_F(net, backend_goes_and_comes)
