@@ -177,7 +177,8 @@ static unsigned long clone_entry(struct vl_clone *c, struct vl_leaf *leaf, unsig
 
 	if (!vl_has_frame(e))
 		return e;
-	if (!(leaf->held & BIT(slot)))
+	/* What is held may be written, but what cannot be read is not copied. */
+	if (!(leaf->held & BIT(slot)) || PageHWPoison(vl_entry_page(e)))
 		return share_frame(c, leaf, slot, e);
 	page = take_spare(c);
 	copy_highpage(page, vl_entry_page(e));

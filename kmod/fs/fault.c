@@ -13,6 +13,8 @@
 
 static vm_fault_t fault_error(int err)
 {
+	if (err == -EIO)
+		return VM_FAULT_HWPOISON;
 	/* No memory fails this access: VM_FAULT_OOM would have the kernel try again without end. */
 	return err == -EFAULT ? VM_FAULT_OOM : VM_FAULT_SIGBUS;
 }
@@ -118,7 +120,8 @@ static vm_fault_t make_writable(struct vl_inode *vi, struct vm_fault *vmf)
 		unsigned int slot = vl_slot(vmf->pgoff);
 
 		lock_page(vmf->page);
-		if (vl_leaf_entry(leaf, slot) == vl_private_entry(vmf->page)) {
+		if (vl_leaf_entry(leaf, slot) == vl_private_entry(vmf->page) &&
+		    !PageHWPoison(vmf->page)) {
 			set_bit(slot, &leaf->mapped);
 			vl_page_written(leaf, slot, vmf->page);
 			return VM_FAULT_LOCKED;

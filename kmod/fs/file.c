@@ -10,7 +10,7 @@
 #include <linux/uio.h>
 #include "leaf.h"
 
-/* The frame at @pos, referenced; NULL for zeroes; an error at the end of the file. */
+/* The frame at @pos, referenced; NULL for zeroes. Errors: ENODATA, at the end of the file; EIO. */
 static struct page *read_frame(struct inode *inode, loff_t pos, size_t *bytes)
 {
 	struct page *page = NULL;
@@ -38,6 +38,10 @@ static struct page *read_frame(struct inode *inode, loff_t pos, size_t *bytes)
 		cpu_relax();
 	}
 	filemap_invalidate_unlock_shared(inode->i_mapping);
+	if (page && unlikely(PageHWPoison(page))) {
+		put_page(page);
+		return ERR_PTR(-EIO);
+	}
 	return page;
 }
 
@@ -50,8 +54,11 @@ static ssize_t vl_read_iter(struct kiocb *iocb, struct iov_iter *to)
 		size_t bytes = 0, copied;
 		struct page *page = read_frame(inode, iocb->ki_pos, &bytes);
 
-		if (IS_ERR(page))
+		if (IS_ERR(page)) {
+			if (page == ERR_PTR(-EIO))
+				done = done ?: -EIO;
 			break;
+		}
 		if (page) {
 			copied = copy_page_to_iter(page, offset_in_page(iocb->ki_pos), bytes, to);
 			put_page(page);

@@ -89,6 +89,7 @@ bool vl_frame_is_zero(struct page *page)
 	return !bits;
 }
 
+/* What cannot be read any more is equal to nothing. */
 bool vl_frames_equal(struct page *a, struct page *b)
 {
 	const unsigned long *p = kmap_local_page(a);
@@ -96,6 +97,8 @@ bool vl_frames_equal(struct page *a, struct page *b)
 	unsigned long bits = 0;
 	unsigned int i;
 
+	if (unlikely(PageHWPoison(a) || PageHWPoison(b)))
+		bits = 1;
 	for (i = 0; i < PAGE_SIZE / sizeof(*p) && !bits; i += STRIDE)
 		bits = (p[i] ^ q[i]) | (p[i + 1] ^ q[i + 1]) | (p[i + 2] ^ q[i + 2]) |
 		       (p[i + 3] ^ q[i + 3]) | (p[i + 4] ^ q[i + 4]) | (p[i + 5] ^ q[i + 5]) |

@@ -162,7 +162,10 @@ bool vl_merge_page(struct vl_leaf *leaf, unsigned int slot)
 	bool merged = false;
 
 	lockdep_assert_held_write(&leaf->vi->vfs.i_mapping->invalidate_lock);
-	if (!held_by_others(leaf->vi, page)) {
+	if (unlikely(PageHWPoison(page))) {
+		/* It is not to be read any more, and nothing will come of it. */
+		vl_page_clean(leaf, slot);
+	} else if (!held_by_others(leaf->vi, page)) {
 		if (vl_frame_is_zero(page)) {
 			replace(leaf, slot, page, VL_ZERO);
 			return true;

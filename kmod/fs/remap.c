@@ -15,6 +15,8 @@ static int page_differs(unsigned long a, unsigned long b, size_t bytes)
 
 	if (p == q)
 		return 0;
+	if (unlikely(PageHWPoison(p) || PageHWPoison(q)))
+		return 1;
 	x = kmap_local_page(p);
 	y = kmap_local_page(q);
 	differs = memcmp(x, y, bytes);

@@ -182,7 +182,7 @@ static int page_break(struct vl_leaf *leaf, pgoff_t index, unsigned long e, stru
 
 /*
  * The frame at @index for reading, locked and referenced. It is about to be
- * mapped. Errors: ENOMEM, ENOSPC.
+ * mapped. Errors: ENOMEM, ENOSPC, EIO: its memory failed.
  */
 struct page *vl_page_read(struct vl_inode *vi, pgoff_t index)
 {
@@ -193,13 +193,17 @@ struct page *vl_page_read(struct vl_inode *vi, pgoff_t index)
 	if (IS_ERR(leaf))
 		return ERR_CAST(leaf);
 	vl_page_lock(leaf, index, &page);
+	if (unlikely(PageHWPoison(page))) {
+		page_unlock(page);
+		return ERR_PTR(-EIO);
+	}
 	set_bit(vl_slot(index), &leaf->mapped);
 	return page;
 }
 
 /*
  * The private frame at @index, made if there is none, locked and referenced,
- * and to be written. Errors: ENOMEM, ENOSPC.
+ * and to be written. Errors: ENOMEM, ENOSPC, EIO: the memory of what it holds failed.
  */
 struct page *vl_page_write(struct vl_inode *vi, pgoff_t index, gfp_t gfp)
 {
@@ -219,16 +223,20 @@ struct page *vl_page_write(struct vl_inode *vi, pgoff_t index, gfp_t gfp)
 			return ERR_PTR(-ENOMEM);
 	}
 	e = vl_page_lock(leaf, index, &page);
-	if (!vl_is_private(e)) {
+	err = vl_has_frame(e) && PageHWPoison(page) ? -EIO : 0;
+	if (!err && !vl_is_private(e)) {
 		err = page_break(leaf, index, e, spare);
-		page_unlock(page);
-		if (err) {
-			vl_frame_free(spare);
-			return ERR_PTR(err);
+		if (!err) {
+			page_unlock(page);
+			page = spare;
+			spare = NULL;
 		}
-		page = spare;
-	} else if (spare) {
+	}
+	if (spare)
 		vl_frame_free(spare);
+	if (err) {
+		page_unlock(page);
+		return ERR_PTR(err);
 	}
 	vl_page_written(leaf, vl_slot(index), page);
 	return page;

@@ -26,7 +26,7 @@ static bool is_zero_part(struct vl_inode *vi, loff_t from, loff_t to)
 		return true;
 	vl_page_lock(leaf, index, &page);
 	p = kmap_local_page(page);
-	zero = !memchr_inv(p + offset_in_page(from), 0, to - from);
+	zero = !PageHWPoison(page) && !memchr_inv(p + offset_in_page(from), 0, to - from);
 	kunmap_local(p);
 	unlock_page(page);
 	put_page(page);

@@ -61,7 +61,7 @@ static int unmerge_some(struct vl_inode *vi, pgoff_t *start, pgoff_t end, gfp_t 
 	return err;
 }
 
-/* Errors: ENOMEM, EINTR; the pages before stay unmerged. */
+/* Errors: ENOMEM, EINTR, EIO; the pages before stay unmerged. */
 int vl_unmerge(struct vl_inode *vi, pgoff_t start, pgoff_t end)
 {
 	int err = 0;
@@ -94,7 +94,7 @@ static struct vl_inode *next_file(void)
 	return found;
 }
 
-/* All files; nothing merges meanwhile. Errors: ENOMEM, EINTR. */
+/* All files; nothing merges meanwhile. Errors: ENOMEM, EINTR, EIO. */
 int vl_unmerge_all(void)
 {
 	unsigned int flags = memalloc_nofs_save();
