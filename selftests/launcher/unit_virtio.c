@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Guards what virtio devices share against the driver in the guest: nothing works before the
- * features are agreed on, and they stay as agreed until the reset; no driver keeps a device from
- * ending, nor the console's input from going on; devices that share an interrupt both get it; a
- * complaint about a driver does not wait for a stopped terminal.
+ * features are agreed on, and they stay as agreed until the reset; a function that may not have the
+ * bus leaves memory alone and sends no message; no driver keeps a device from ending, nor the
+ * console's input from going on; devices that share an interrupt both get it; a complaint about a
+ * driver does not wait for a stopped terminal.
  */
 #include <fcntl.h>
 #include <linux/kvm.h>
+#include <linux/pci_regs.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_pci.h>
 #include <stdarg.h>
@@ -34,16 +36,18 @@
 #define PIPE_SIZE	4096
 #define ENOUGH		10	/* requests until the machine ends */
 
-/* Of the interrupt status in BAR 0. */
+/* Of the interrupt status and the MSI-X table in BAR 0. */
 #define ISR_OFFSET	0x1000
+#define MSIX_OFFSET	0x4000
 
 #define FIELD(name)	offsetof(struct virtio_pci_common_cfg, name)
 #define VERSION_1	FEATURE(VIRTIO_F_VERSION_1)
 #define PACKED		FEATURE(VIRTIO_F_RING_PACKED)
 #define FOUND		(VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER)
 
-/* In place of the C library's: a hypervisor of nothing but interrupt pins. */
+/* In place of the C library's: a hypervisor of nothing but interrupt pins and messages. */
 static u32 levels[GSI_PCI_FIRST + GSI_PCI_COUNT];
+static u32 messages;
 
 int ioctl(int fd, unsigned long request, ...)
 {
@@ -53,6 +57,8 @@ int ioctl(int fd, unsigned long request, ...)
 	va_start(ap, request);
 	irq = va_arg(ap, const struct kvm_irq_level *);
 	va_end(ap);
+	if (request == KVM_SIGNAL_MSI)
+		messages++;
 	if (request != KVM_IRQ_LINE)
 		return -1;
 	levels[irq->irq] = irq->level;
@@ -114,11 +120,18 @@ static void set_queue(struct virtio_device *dev, u32 index, u16 size, u64 desc, 
 	common_write(dev, FIELD(queue_enable), 2, 1);
 }
 
+static void set_config(struct virtio_device *dev, u32 offset, u16 value)
+{
+	pci_set(&dev->pci, offset, 2, value);
+	dev->pci.ops->config_written(&dev->pci, offset, 2);
+}
+
 /* What a driver does; queues have no place of their own, for none is used beside another. */
 static void make_ready(struct virtio_device *dev, u64 features)
 {
 	u32 i;
 
+	set_config(dev, PCI_COMMAND, PCI_COMMAND_MASTER);
 	set_status(dev, FOUND);
 	set_features(dev, features);
 	set_status(dev, FOUND | VIRTIO_CONFIG_S_FEATURES_OK);
@@ -177,6 +190,127 @@ TEST_F(virtio, is_not_ready_without_its_features)
 	set_features(self->dev, VERSION_1);
 	EXPECT_EQ(want | VIRTIO_CONFIG_S_DRIVER_OK,
 		  set_status(self->dev, want | VIRTIO_CONFIG_S_DRIVER_OK));
+}
+
+static void forget_rings(struct guest_ram *ram)
+{
+	memset(ram_ptr(ram, AVAIL, 8), 0, 8);
+	memset(ram_ptr(ram, USED, 8), 0, 8);
+}
+
+/* Has the device's thread given @count requests back, and no more? */
+static bool settles_at(const struct queue *q, u16 count)
+{
+	u32 i;
+
+	for (i = 0; i < 100 && __atomic_load_n(&q->used->idx, __ATOMIC_ACQUIRE) < count; i++)
+		usleep(20000);
+	usleep(100000);
+	return __atomic_load_n(&q->used->idx, __ATOMIC_ACQUIRE) == count;
+}
+
+static bool join_within(struct virtio_device *dev, u32 msec)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += msec / 1000;
+	until.tv_nsec += msec % 1000 * 1000000;
+	until.tv_sec += until.tv_nsec / 1000000000;
+	until.tv_nsec %= 1000000000;
+	return virtio_join(dev, &until);
+}
+
+/* A kernel that kexec(8) starts finds all devices running, and no way to their memory. */
+TEST_F(virtio, leaves_memory_alone_without_the_bus)
+{
+	struct queue *q = &self->dev->queues[0];
+	struct error err;
+
+	ASSERT_EQ(0, virtio_start(self->dev, &err));
+	make_ready(self->dev, VERSION_1);
+	offer(q, 1, VRING_DESC_F_WRITE);
+	virtio_kick(self->dev);
+	EXPECT_TRUE(settles_at(q, 1));
+	set_config(self->dev, PCI_COMMAND, 0);
+	EXPECT_EQ(0, common_read(self->dev, FIELD(device_status), 1) & VIRTIO_CONFIG_S_DRIVER_OK);
+	offer(q, 1, VRING_DESC_F_WRITE);
+	virtio_kick(self->dev);
+	EXPECT_TRUE(settles_at(q, 1));
+	/* Where its rings are is no longer sure. */
+	set_config(self->dev, PCI_COMMAND, PCI_COMMAND_MASTER);
+	EXPECT_TRUE(settles_at(q, 1));
+	set_status(self->dev, 0);
+	forget_rings(&self->ram);
+	make_ready(self->dev, VERSION_1);
+	offer(q, 1, VRING_DESC_F_WRITE);
+	virtio_kick(self->dev);
+	EXPECT_TRUE(settles_at(q, 1));
+	virtio_end(self->dev);
+	EXPECT_TRUE(join_within(self->dev, 10000));
+}
+
+static u32 starts, stops;
+
+static int count_start(struct virtio_device *dev)
+{
+	(void)dev;
+	starts++;
+	return 0;
+}
+
+static void count_stop(struct virtio_device *dev)
+{
+	(void)dev;
+	stops++;
+}
+
+TEST_F(virtio, stops_who_serves_it_without_the_bus)
+{
+	static const struct virtio_ops ops = {
+		.name = "counted", .queues = 1, .start = count_start, .stop = count_stop,
+	};
+	struct virtio_device *dev = calloc(1, sizeof(*dev));
+	struct error err;
+
+	ASSERT_NE(NULL, dev);
+	ASSERT_EQ(0, virtio_init(dev, &ops, &self->kvm, &self->ram, &err));
+	ASSERT_EQ(0, virtio_plug(dev, &self->bus, &err));
+	make_ready(dev, VERSION_1);
+	EXPECT_EQ(1, starts);
+	set_config(dev, PCI_COMMAND, PCI_COMMAND_INTX_DISABLE);
+	EXPECT_EQ(1, stops);
+	set_config(dev, PCI_COMMAND, PCI_COMMAND_MASTER);
+	set_status(dev, 0);
+	EXPECT_EQ(1, starts);
+	EXPECT_EQ(1, stops);
+	/* A driver may take the bus last. */
+	set_config(dev, PCI_COMMAND, 0);
+	set_features(dev, VERSION_1);
+	set_status(dev, FOUND | VIRTIO_CONFIG_S_FEATURES_OK | VIRTIO_CONFIG_S_DRIVER_OK);
+	EXPECT_EQ(1, starts);
+	set_config(dev, PCI_COMMAND, PCI_COMMAND_MASTER);
+	EXPECT_EQ(2, starts);
+	virtio_destroy(dev);
+	free(dev);
+}
+
+TEST_F(virtio, sends_no_message_without_the_bus)
+{
+	const struct pci_ops *ops = self->dev->pci.ops;
+
+	make_ready(self->dev, VERSION_1);
+	ops->bar_write(&self->dev->pci, MSIX_OFFSET, 8, 0xfee00000);
+	ops->bar_write(&self->dev->pci, MSIX_OFFSET + 8, 8, 0x30);
+	set_config(self->dev, self->dev->msix_cap + PCI_MSIX_FLAGS, PCI_MSIX_FLAGS_ENABLE);
+	common_write(self->dev, FIELD(queue_msix_vector), 2, 0);
+	virtio_interrupt(self->dev, &self->dev->queues[0]);
+	EXPECT_EQ(1, messages);
+	set_config(self->dev, PCI_COMMAND, 0);
+	virtio_interrupt(self->dev, &self->dev->queues[0]);
+	EXPECT_EQ(1, messages);
+	set_config(self->dev, PCI_COMMAND, PCI_COMMAND_MASTER);
+	EXPECT_EQ(2, messages);
 }
 
 TEST_F(virtio, keeps_what_was_agreed_on)
@@ -249,18 +383,6 @@ static int wait_for_byte(struct virtio_device *dev)
 	return read(slow->pipe[0], &byte, 1) == 1 ? 0 : -1;
 }
 
-static bool join_within(struct virtio_device *dev, u32 msec)
-{
-	struct timespec until;
-
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += msec / 1000;
-	until.tv_nsec += msec % 1000 * 1000000;
-	until.tv_sec += until.tv_nsec / 1000000000;
-	until.tv_nsec %= 1000000000;
-	return virtio_join(dev, &until);
-}
-
 TEST_F(virtio, is_not_waited_for_without_end)
 {
 	static const struct virtio_ops slow_ops = {
@@ -272,6 +394,7 @@ TEST_F(virtio, is_not_waited_for_without_end)
 	ASSERT_NE(NULL, slow);
 	ASSERT_EQ(0, pipe(slow->pipe));
 	ASSERT_EQ(0, virtio_init(&slow->dev, &slow_ops, &self->kvm, &self->ram, &err));
+	ASSERT_EQ(0, virtio_plug(&slow->dev, &self->bus, &err));
 	ASSERT_EQ(0, virtio_start(&slow->dev, &err));
 	make_ready(&slow->dev, VERSION_1);
 	usleep(100000);
@@ -308,8 +431,7 @@ TEST_F(virtio, breaks_a_console_without_room)
 		EXPECT_EQ(1, q->used->idx);
 		EXPECT_EQ(0, console_room(&console));
 		set_status(&console.dev, 0);
-		memset(ram_ptr(&self->ram, AVAIL, 8), 0, 8);
-		memset(ram_ptr(&self->ram, USED, 8), 0, 8);
+		forget_rings(&self->ram);
 	}
 	virtio_destroy(&console.dev);
 }

@@ -183,6 +183,25 @@ void virtio_driver_ready(struct virtio_device *dev)
 	virtio_kick(dev);
 }
 
+/*
+ * The driver gave the function the bus, or took it away, after which the device must leave memory
+ * alone: it may belong to another kernel by now, which kexec(8) started. Whoever took it away under
+ * a running device resets that before it goes on. Called with the bus lock held.
+ */
+void virtio_set_master(struct virtio_device *dev, bool master)
+{
+	pthread_mutex_lock(&dev->io_lock);
+	dev->master = master;
+	if (virtio_ready(dev)) {
+		virtio_driver_ready(dev);
+	} else if (!master && (dev->status & VIRTIO_CONFIG_S_DRIVER_OK)) {
+		stop_running(dev);
+		dev->status &= (u8)~VIRTIO_CONFIG_S_DRIVER_OK;
+		virtio_fail(dev);
+	}
+	pthread_mutex_unlock(&dev->io_lock);
+}
+
 /* A notification that no doorbell caught. */
 void virtio_notified(struct virtio_device *dev, u32 queue)
 {
@@ -193,7 +212,7 @@ void virtio_notified(struct virtio_device *dev, u32 queue)
 /* Called with the io_lock held. */
 bool virtio_ready(const struct virtio_device *dev)
 {
-	return (dev->status & VIRTIO_CONFIG_S_DRIVER_OK) && !dev->broken;
+	return (dev->status & VIRTIO_CONFIG_S_DRIVER_OK) && dev->master && !dev->broken;
 }
 
 void virtio_kick(struct virtio_device *dev)

@@ -54,10 +54,11 @@ struct virtio_ops {
  * @hidden_features: not offered by this instance
  * @queue_count: virtqueues of this instance
  *
- * @io_lock: protects queues, @driver_features, @status, @broken, @running, @poll_on and the device
- *	configuration; held while requests are handled. Taken inside the bus lock.
+ * @io_lock: protects queues, @driver_features, @status, @master, @broken, @running, @poll_on and
+ *	the device configuration; held while requests are handled. Taken inside the bus lock.
  * @driver_features: accepted by the driver
  * @status: device status field
+ * @master: the function may access memory; changes with the bus lock held, too
  * @config_generation: counts changes of the device configuration
  * @broken: the driver broke the rules; nothing is served until it resets the device
  * @running: ops->start was called, and ops->stop not yet
@@ -94,6 +95,7 @@ struct virtio_device {
 	struct queue queues[VIRTIO_QUEUES_MAX];
 	u64 driver_features;
 	u8 status;
+	bool master;
 	u8 config_generation;
 	bool broken;
 	bool running;
@@ -142,6 +144,7 @@ int virtio_drain(struct virtio_device *dev, struct queue *q,
 /* For the transport. */
 u64 virtio_features(const struct virtio_device *dev);
 void virtio_reset(struct virtio_device *dev);
+void virtio_set_master(struct virtio_device *dev, bool master);
 void virtio_driver_ready(struct virtio_device *dev);
 void virtio_notified(struct virtio_device *dev, u32 queue);
 void virtio_vectors_changed(struct virtio_device *dev);

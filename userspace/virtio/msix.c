@@ -62,11 +62,11 @@ static void send_pending(struct msix *m)
 	}
 }
 
-/* The message control word of the capability was written. */
-void msix_set_control(struct msix *m, u16 control)
+/* The message control word of the capability was written, or the function's right to the bus. */
+void msix_set_control(struct msix *m, u16 control, bool master)
 {
 	m->enabled = control & PCI_MSIX_FLAGS_ENABLE;
-	m->masked = control & PCI_MSIX_FLAGS_MASKALL;
+	m->masked = !master || (control & PCI_MSIX_FLAGS_MASKALL);
 	send_pending(m);
 }
 

@@ -14,7 +14,7 @@
  * @kvm: where messages go
  * @vectors: entries in use
  * @enabled: MSI-X is on
- * @masked: all of them are masked
+ * @masked: all of them are masked, or the function may not write to memory, as a message does
  * @table: address low and high, data and control of each entry
  * @pending: a bit for each entry that fired while masked
  *
@@ -30,7 +30,7 @@ struct msix {
 };
 
 void msix_init(struct msix *m, const struct kvm *kvm, u32 vectors);
-void msix_set_control(struct msix *m, u16 control);
+void msix_set_control(struct msix *m, u16 control, bool master);
 u64 msix_table_read(const struct msix *m, u64 offset, u32 len);
 void msix_table_write(struct msix *m, u64 offset, u32 len, u64 value);
 u64 msix_pba_read(const struct msix *m, u64 offset, u32 len);

@@ -220,15 +220,18 @@ static void config_read(struct pci_device *pci, u32 offset)
 static void config_written(struct pci_device *pci, u32 offset, u32 written)
 {
 	struct virtio_device *dev = container_of(pci, struct virtio_device, pci);
+	bool master = pci_get(pci, PCI_COMMAND, 2) & PCI_COMMAND_MASTER;
 	u64 target;
 	u32 len;
 
+	if (master != dev->master)
+		virtio_set_master(dev, master);
 	if (touches_access_data(dev, offset, written) && access_target(dev, &target, &len))
 		bar_write(pci, target, len,
 			  pci_get(pci, dev->access_cap +
 				       offsetof(struct virtio_pci_cfg_cap, pci_cfg_data), len));
 	pthread_mutex_lock(&dev->irq_lock);
-	msix_set_control(&dev->msix, (u16)pci_get(pci, dev->msix_cap + PCI_MSIX_FLAGS, 2));
+	msix_set_control(&dev->msix, (u16)pci_get(pci, dev->msix_cap + PCI_MSIX_FLAGS, 2), master);
 	virtio_vectors_changed(dev);
 	virtio_intx_update(dev);
 	pthread_mutex_unlock(&dev->irq_lock);
