@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Guards what the launcher asks of a vhost device whose kernel side is made up here: a driver's
+ * reset waits until the disk has done all it took, the end of the machine does not.
+ */
+#include <linux/kvm.h>
+#include <linux/vhost_blk.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "kselftest_harness.h"
+#include "vellum_types_undef.h"
+#include "unit_driver.h"
+#include "virtio/blk.h"
+
+#define RAM_SIZE	(4 * MIB)
+
+/**
+ * struct kernel - the other side of ioctl()
+ * @owned: VHOST_SET_OWNER was called, and VHOST_RESET_OWNER not since
+ * @running: the disk's queues run
+ * @waits: how often it was waited for all that the disk had taken
+ */
+static struct kernel {
+	bool owned;
+	bool running;
+	u32 waits;
+} kernel;
+
+static int set_running(int running)
+{
+	kernel.waits += kernel.running && !running;
+	kernel.running = running;
+	return 0;
+}
+
+/* In place of the C library's. */
+int ioctl(int fd, unsigned long request, ...)
+{
+	va_list ap;
+	void *arg;
+
+	va_start(ap, request);
+	arg = va_arg(ap, void *);
+	va_end(ap);
+	switch (request) {
+	case KVM_CHECK_EXTENSION:
+		return 1;
+	case VHOST_SET_OWNER:
+		kernel.owned = true;
+		return 0;
+	case VHOST_RESET_OWNER:
+		kernel.owned = false;
+		kernel.running = false;
+		return 0;
+	case VHOST_GET_FEATURES:
+		*(__u64 *)arg = VERSION_1;
+		return 0;
+	case VHOST_BLK_SET_RUNNING:
+		return set_running(*(int *)arg);
+	default:
+		return 0;
+	}
+}
+
+FIXTURE(disk)
+{
+	struct kvm kvm;
+	struct guest_ram ram;
+	struct pci_bus bus;
+	struct irq_routes routes;
+	struct virtio_blk *blk;
+	struct virtio_device *dev;
+};
+
+FIXTURE_SETUP(disk)
+{
+	struct error err;
+
+	memset(self, 0, sizeof(*self));
+	ASSERT_EQ(0, ram_create(&self->ram, RAM_SIZE, NULL, &err));
+	pci_bus_init(&self->bus, NULL);
+	routes_init(&self->routes, &self->kvm);
+	self->blk = calloc(1, sizeof(*self->blk));
+	ASSERT_NE(NULL, self->blk);
+	self->blk->path = "disk";
+	self->blk->fd = memfd_create("disk", MFD_CLOEXEC);
+	self->blk->vhost.routes = &self->routes;
+	self->dev = &self->blk->dev;
+	ASSERT_EQ(0, vhost_open(&self->blk->vhost, "/dev/null", "--disk disk", &err));
+	ASSERT_EQ(0, blk_init_vhost(self->blk, &self->kvm, &self->ram, 1, &err));
+	ASSERT_EQ(0, virtio_plug(self->dev, &self->bus, &err));
+	ASSERT_EQ(0, virtio_start(self->dev, &err));
+}
+
+FIXTURE_TEARDOWN(disk)
+{
+	virtio_end(self->dev);
+	EXPECT_TRUE(join_within(self->dev, 10000));
+	virtio_destroy(self->dev);
+	blk_close(self->blk);
+	free(self->blk);
+	ram_destroy(&self->ram);
+}
+
+TEST_F(disk, is_waited_for_by_its_driver)
+{
+	make_ready(self->dev, VERSION_1);
+	EXPECT_TRUE(kernel.running);
+	set_status(self->dev, 0);
+	EXPECT_FALSE(kernel.running);
+	EXPECT_EQ(1, kernel.waits);
+	EXPECT_TRUE(kernel.owned);
+}
+
+/* A guest may have asked for terabytes of zeroes. */
+TEST_F(disk, is_not_waited_for_at_the_end)
+{
+	make_ready(self->dev, VERSION_1);
+	virtio_end(self->dev);
+	EXPECT_TRUE(join_within(self->dev, 10000));
+	EXPECT_FALSE(kernel.running);
+	EXPECT_EQ(0, kernel.waits);
+}
+
+TEST_HARNESS_MAIN
