@@ -254,6 +254,49 @@ TEST_F(pc, rtc_can_be_set)
 	cmos(&self->bus, 0x09);
 }
 
+static void set_cmos(struct pio_bus *bus, u8 reg, u8 value)
+{
+	out(bus, PORT_RTC, 1, reg);
+	out(bus, PORT_RTC + 1, 1, value);
+}
+
+/* As Linux does it: the month is set before the day, and there is no 31 February. */
+TEST_F(pc, rtc_is_set_in_one_go)
+{
+	set_cmos(&self->bus, 0x0b, 0x82);
+	EXPECT_EQ(0x82, cmos(&self->bus, 0x0b));
+	set_cmos(&self->bus, 0x32, 0x20);
+	set_cmos(&self->bus, 0x09, 0x30);
+	set_cmos(&self->bus, 0x08, 0x01);
+	set_cmos(&self->bus, 0x07, 0x31);
+	set_cmos(&self->bus, 0x04, 0x12);
+	set_cmos(&self->bus, 0x02, 0x00);
+	set_cmos(&self->bus, 0x00, 0x00);
+	set_cmos(&self->bus, 0x0b, 0x02);
+	EXPECT_EQ(0x31, cmos(&self->bus, 0x07));
+	EXPECT_EQ(0x12, cmos(&self->bus, 0x04));
+	/* It stands still, and has no update to tell of. */
+	set_cmos(&self->bus, 0x0b, 0x92);
+	EXPECT_EQ(0x82, cmos(&self->bus, 0x0b));
+	set_cmos(&self->bus, 0x00, 0x59);
+	set_cmos(&self->bus, 0x08, 0x02);
+	self->rtc.offset += 1000;
+	EXPECT_EQ(0x59, cmos(&self->bus, 0x00));
+	EXPECT_EQ(0x02, cmos(&self->bus, 0x08));
+	EXPECT_EQ(0x31, cmos(&self->bus, 0x07));
+	set_cmos(&self->bus, 0x00, 0x00);
+	set_cmos(&self->bus, 0x07, 0x15);
+	set_cmos(&self->bus, 0x0b, 0x02);
+	EXPECT_EQ(0x20, cmos(&self->bus, 0x32));
+	EXPECT_EQ(0x30, cmos(&self->bus, 0x09));
+	EXPECT_EQ(0x02, cmos(&self->bus, 0x08));
+	EXPECT_EQ(0x15, cmos(&self->bus, 0x07));
+	EXPECT_EQ(0x12, cmos(&self->bus, 0x04));
+	EXPECT_EQ(0x00, cmos(&self->bus, 0x02));
+	/* A Friday. */
+	EXPECT_EQ(0x06, cmos(&self->bus, 0x06));
+}
+
 /* However often a field overflows, the clock stays where it can be told. */
 TEST_F(pc, rtc_keeps_to_its_years)
 {

@@ -38,6 +38,7 @@ enum {
 #define RTC_B_BINARY		BIT(2)
 #define RTC_B_UPDATE		BIT(4)	/* the same bits report the interrupt in register C */
 #define RTC_B_ALARM		BIT(5)
+#define RTC_B_SET		BIT(7)	/* the fields stand still to be set */
 #define RTC_B_INTERRUPTS	(RTC_B_UPDATE | RTC_B_ALARM)
 #define RTC_C_IRQ		BIT(7)
 #define RTC_ALARM_ANY		0xc0	/* at least this in an alarm register matches always */
@@ -61,18 +62,13 @@ static int decode(const struct rtc *rtc, u8 value)
 	return (value >> 4) * 10 + (value & 0xf);
 }
 
-/* The guest's time some seconds ago, zeros if the host's clock makes no sense. */
-static void time_ago(const struct rtc *rtc, u64 seconds, struct tm *tm)
+/* The guest's time at @host, a time of the host's; zeros if the host's clock makes no sense. */
+static void time_at(const struct rtc *rtc, time_t host, struct tm *tm)
 {
-	time_t then = time(NULL) + (time_t)rtc->offset - (time_t)seconds;
+	time_t then = host + (time_t)rtc->offset;
 
 	if (!gmtime_r(&then, tm))
 		memset(tm, 0, sizeof(*tm));
-}
-
-static void current_time(const struct rtc *rtc, struct tm *tm)
-{
-	time_ago(rtc, 0, tm);
 }
 
 static void update_irq(struct rtc *rtc)
@@ -95,88 +91,113 @@ static u8 read_flags(struct rtc *rtc)
 	return flags;
 }
 
-static u8 read_reg(struct rtc *rtc)
+static bool is_time(u8 reg)
 {
-	struct tm tm;
-
-	current_time(rtc, &tm);
-	switch (rtc->index) {
+	switch (reg) {
 	case RTC_SECONDS:
-		return encode(rtc, tm.tm_sec);
 	case RTC_MINUTES:
-		return encode(rtc, tm.tm_min);
 	case RTC_HOURS:
-		return encode(rtc, tm.tm_hour);
 	case RTC_WEEKDAY:
-		return encode(rtc, tm.tm_wday + 1);
 	case RTC_DAY:
-		return encode(rtc, tm.tm_mday);
 	case RTC_MONTH:
-		return encode(rtc, tm.tm_mon + 1);
 	case RTC_YEAR:
-		return encode(rtc, tm.tm_year % 100);
 	case RTC_CENTURY:
-		return encode(rtc, (tm.tm_year + 1900) / 100);
-	case RTC_REG_C:
-		return read_flags(rtc);
-	default:
-		return rtc->cmos[rtc->index];
-	}
-}
-
-/*
- * Change one field of the current time and keep the difference to the host's clock. A year the
- * clock cannot tell is not set.
- */
-static bool write_time(struct rtc *rtc, u8 value)
-{
-	int v = decode(rtc, value);
-	struct tm tm;
-	time_t then;
-
-	current_time(rtc, &tm);
-	switch (rtc->index) {
-	case RTC_SECONDS:
-		tm.tm_sec = v;
-		break;
-	case RTC_MINUTES:
-		tm.tm_min = v;
-		break;
-	case RTC_HOURS:
-		tm.tm_hour = v;
-		break;
-	case RTC_WEEKDAY:
 		return true;
-	case RTC_DAY:
-		tm.tm_mday = v;
-		break;
-	case RTC_MONTH:
-		tm.tm_mon = v - 1;
-		break;
-	case RTC_YEAR:
-		tm.tm_year = tm.tm_year / 100 * 100 + v;
-		break;
-	case RTC_CENTURY:
-		tm.tm_year = v * 100 - 1900 + tm.tm_year % 100;
-		break;
 	default:
 		return false;
 	}
-	then = timegm(&tm);
-	if (tm.tm_year >= 0 && tm.tm_year <= RTC_YEAR_MAX)
-		rtc->offset = then - time(NULL);
-	return true;
 }
 
-/* 12-hour mode is not offered. The timer ticks on whole seconds. */
+static bool is_being_set(const struct rtc *rtc)
+{
+	return rtc->cmos[RTC_REG_B] & RTC_B_SET;
+}
+
+/* Bring the fields up to date; while they are being set they are the guest's. */
+static void update_fields(struct rtc *rtc, time_t now)
+{
+	struct tm tm;
+
+	if (is_being_set(rtc))
+		return;
+	time_at(rtc, now, &tm);
+	rtc->cmos[RTC_SECONDS] = encode(rtc, tm.tm_sec);
+	rtc->cmos[RTC_MINUTES] = encode(rtc, tm.tm_min);
+	rtc->cmos[RTC_HOURS] = encode(rtc, tm.tm_hour);
+	rtc->cmos[RTC_WEEKDAY] = encode(rtc, tm.tm_wday + 1);
+	rtc->cmos[RTC_DAY] = encode(rtc, tm.tm_mday);
+	rtc->cmos[RTC_MONTH] = encode(rtc, tm.tm_mon + 1);
+	rtc->cmos[RTC_YEAR] = encode(rtc, tm.tm_year % 100);
+	rtc->cmos[RTC_CENTURY] = encode(rtc, (tm.tm_year + 1900) / 100);
+}
+
+static u8 read_reg(struct rtc *rtc)
+{
+	if (rtc->index == RTC_REG_C)
+		return read_flags(rtc);
+	if (is_time(rtc->index))
+		update_fields(rtc, time(NULL));
+	return rtc->cmos[rtc->index];
+}
+
+static int field(const struct rtc *rtc, u8 reg)
+{
+	return decode(rtc, rtc->cmos[reg]);
+}
+
+/*
+ * Go on from what the fields say: keep its difference to the host's clock. A year the clock cannot
+ * tell is not set.
+ */
+static void take_fields(struct rtc *rtc, time_t now)
+{
+	struct tm tm = {
+		.tm_sec = field(rtc, RTC_SECONDS),
+		.tm_min = field(rtc, RTC_MINUTES),
+		.tm_hour = field(rtc, RTC_HOURS),
+		.tm_mday = field(rtc, RTC_DAY),
+		.tm_mon = field(rtc, RTC_MONTH) - 1,
+		.tm_year = field(rtc, RTC_CENTURY) * 100 - 1900 + field(rtc, RTC_YEAR),
+	};
+	time_t then = timegm(&tm);
+
+	if (tm.tm_year >= 0 && tm.tm_year <= RTC_YEAR_MAX)
+		rtc->offset = then - now;
+}
+
+/* A clock that goes knows no 31 February, not even on the way to the 15th: that takes SET. */
+static void write_time(struct rtc *rtc, u8 value)
+{
+	/* Two looks at the host's clock could be a second apart. */
+	time_t now = time(NULL);
+
+	update_fields(rtc, now);
+	rtc->cmos[rtc->index] = value;
+	if (!is_being_set(rtc))
+		take_fields(rtc, now);
+}
+
+/*
+ * 12-hour mode is not offered. The timer ticks on whole seconds. A clock that is being set has no
+ * updates to tell of.
+ */
 static void write_control(struct rtc *rtc, u8 value)
 {
 	bool was_on = rtc->cmos[RTC_REG_B] & RTC_B_INTERRUPTS;
-	struct itimerspec every = { .it_value.tv_sec = time(NULL) + 1, .it_interval.tv_sec = 1 };
+	time_t now = time(NULL);
+	struct itimerspec every = { .it_value.tv_sec = now + 1, .it_interval.tv_sec = 1 };
 	struct itimerspec never = { 0 };
-	bool on = value & RTC_B_INTERRUPTS;
+	bool was_being_set = is_being_set(rtc);
+	bool on;
 
-	rtc->cmos[RTC_REG_B] = (value & (RTC_B_BINARY | RTC_B_INTERRUPTS)) | RTC_B_24H;
+	if (value & RTC_B_SET)
+		value &= (u8)~RTC_B_UPDATE;
+	on = value & RTC_B_INTERRUPTS;
+	update_fields(rtc, now);
+	rtc->cmos[RTC_REG_B] = (value & (RTC_B_SET | RTC_B_BINARY | RTC_B_INTERRUPTS)) |
+			       RTC_B_24H;
+	if (was_being_set && !is_being_set(rtc))
+		take_fields(rtc, now);
 	if (on != was_on && rtc->timer_fd >= 0)
 		timerfd_settime(rtc->timer_fd, TFD_TIMER_ABSTIME, on ? &every : &never, NULL);
 	update_irq(rtc);
@@ -184,11 +205,13 @@ static void write_control(struct rtc *rtc, u8 value)
 
 static void write_reg(struct rtc *rtc, u8 value)
 {
-	if (write_time(rtc, value) || rtc->index == RTC_REG_C || rtc->index == RTC_REG_D)
+	if (rtc->index == RTC_REG_C || rtc->index == RTC_REG_D)
 		return;
 	if (rtc->index == RTC_REG_A)
 		value &= (u8)~RTC_A_UPDATE;
-	if (rtc->index == RTC_REG_B)
+	if (is_time(rtc->index))
+		write_time(rtc, value);
+	else if (rtc->index == RTC_REG_B)
 		write_control(rtc, value);
 	else
 		rtc->cmos[rtc->index] = value;
@@ -217,9 +240,12 @@ void rtc_tick(struct rtc *rtc)
 	if (read(rtc->timer_fd, &seconds, sizeof(seconds)) != sizeof(seconds))
 		return;
 	pthread_mutex_lock(&rtc->lock);
-	rtc->cmos[RTC_REG_C] |= RTC_B_UPDATE;
+	if (is_being_set(rtc))
+		seconds = 0;
+	else
+		rtc->cmos[RTC_REG_C] |= RTC_B_UPDATE;
 	for (seconds = min_u64(seconds, RTC_CATCH_UP); seconds; seconds--) {
-		time_ago(rtc, seconds - 1, &tm);
+		time_at(rtc, time(NULL) - (time_t)(seconds - 1), &tm);
 		if (alarm_matches(rtc, &tm))
 			rtc->cmos[RTC_REG_C] |= RTC_B_ALARM;
 	}

@@ -17,7 +17,7 @@
  * @irq: interrupt line
  * @index: register selected
  * @offset: seconds the guest set its clock ahead of the host's
- * @cmos: registers that are plain memory
+ * @cmos: registers; those of the time are brought up to date when they are looked at
  */
 struct rtc {
 	int timer_fd;
