@@ -115,7 +115,8 @@ static void finish(struct net_receiver *r, struct delivery *d)
 
 /*
  * Return: NET_IDLE when delivered, NET_MORE when there are too few buffers yet: what was taken is
- * put back then. A packet larger than the only buffer it may have is lost.
+ * put back then. A packet larger than the only buffer it may have is lost, and one larger than all
+ * that the ring can hold: there will never be more.
  */
 static enum net_result deliver(struct net_receiver *r)
 {
@@ -123,12 +124,13 @@ static enum net_result deliver(struct net_receiver *r)
 	struct delivery d;
 	struct chain chain;
 	u64 done = 0;
+	u32 slots = 0;
 	s64 n;
 	int got;
 
 	d.count = 0;
-	while (done < r->len && (r->merge || !d.count)) {
-		got = d.count < r->q->size ? queue_pop(r->q, &chain) : -1;
+	while (done < r->len && (r->merge || !d.count) && slots < r->q->size) {
+		got = queue_pop(r->q, &chain);
 		n = got > 0 ? fill_chain(&d, &chain, r->packet + done, r->len - done) : got;
 		if (n < 0)
 			return NET_BROKEN;
@@ -137,6 +139,7 @@ static enum net_result deliver(struct net_receiver *r)
 			return NET_MORE;
 		}
 		done += (u64)n;
+		slots += chain.slots;
 	}
 	if (done == r->len)
 		finish(r, &d);

@@ -123,6 +123,7 @@ static int walk(const struct queue *q, struct table t, u32 i, struct chain *c)
 	while (steps++ < t.size && i < t.size) {
 		struct vring_desc d = read_desc(&t, i);
 
+		c->slots += !indirect;
 		if (d.flags & VRING_DESC_F_INDIRECT) {
 			if (indirect || (d.flags & VRING_DESC_F_NEXT) || open_indirect(q, &d, &t))
 				return -1;
@@ -157,6 +158,7 @@ int queue_pop(struct queue *q, struct chain *chain)
 	if ((u16)(avail - q->next_avail) > q->size)
 		return -1;
 	chain->head = __atomic_load_n(&q->avail->ring[q->next_avail % q->size], __ATOMIC_RELAXED);
+	chain->slots = 0;
 	chain->outs = 0;
 	chain->ins = 0;
 	if (walk(q, t, chain->head, chain))

@@ -50,12 +50,14 @@ struct queue {
 /**
  * struct chain - one request: buffers in the launcher's memory, all checked
  * @head: descriptor index to return it by
+ * @slots: descriptors of the ring it takes, one for an indirect table
  * @out: buffers the device reads, @outs of them
  * @in: buffers the device writes, @ins of them, following @out in @iov
  * @iov: storage of both
  */
 struct chain {
 	u16 head;
+	u32 slots;
 	u32 outs;
 	u32 ins;
 	struct iovec *out;
