@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Guards the console's ends towards the user: all output reaches a terminal that is slow but takes
- * some, and one that takes nothing is given up, last words included; signals that were ignored stay
- * so; a terminal that another job has is neither read nor changed.
+ * some, and one that takes nothing is given up, last words included; output that is lost is told of
+ * even when the guest powered off; signals that were ignored stay so; a terminal that another job
+ * has is neither read nor changed.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -94,11 +95,33 @@ TEST_F(output, waits_for_a_slow_terminal)
 	EXPECT_TRUE(output_finish(self->out));
 	ASSERT_EQ(0, pthread_join(thread, &total));
 	EXPECT_EQ(OUTPUT_SIZE, (size_t)total);
+	EXPECT_FALSE(stop_requested(&self->stop));
 }
 
 TEST_F(output, gives_a_stopped_terminal_up)
 {
+	stop_request(&self->stop, STATUS_OK, "%s", "");
 	EXPECT_FALSE(output_finish(self->out));
+	EXPECT_EQ(STATUS_IO, self->stop.why.status);
+	EXPECT_EQ(0, strncmp("stdout: ", self->stop.why.text, 8));
+}
+
+TEST_F(output, tells_what_a_closed_terminal_did_not_take)
+{
+	signal(SIGPIPE, SIG_IGN);
+	stop_request(&self->stop, STATUS_OK, "%s", "");
+	close(self->reader);
+	EXPECT_TRUE(output_finish(self->out));
+	EXPECT_EQ(STATUS_IO, self->stop.why.status);
+	EXPECT_EQ(0, strncmp("stdout: ", self->stop.why.text, 8));
+}
+
+/* Whoever stopped the guest knows of the end already. */
+TEST_F(output, does_not_hide_what_stopped_the_guest)
+{
+	stop_request(&self->stop, STATUS_SIGNAL + SIGTERM, "SIGTERM: guest stopped");
+	EXPECT_FALSE(output_finish(self->out));
+	EXPECT_EQ(STATUS_SIGNAL + SIGTERM, self->stop.why.status);
 }
 
 /* Nor are the last words worth waiting for. */

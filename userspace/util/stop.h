@@ -9,7 +9,7 @@
 #include <stdbool.h>
 
 /**
- * struct stopper - why the machine ends; the first request wins
+ * struct stopper - why the machine ends; the first request wins, but for stop_spoil()
  * @lock: protects @stopped and @why
  * @event_fd: readable once a stop was requested
  * @stopped: a stop was requested
@@ -25,6 +25,7 @@ struct stopper {
 int stop_init(struct stopper *s, struct error *err);
 void stop_destroy(struct stopper *s);
 __printf(3, 4) void stop_request(struct stopper *s, int status, const char *fmt, ...);
+__printf(3, 4) void stop_spoil(struct stopper *s, int status, const char *fmt, ...);
 bool stop_requested(struct stopper *s);
 
 #endif

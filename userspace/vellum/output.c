@@ -43,8 +43,8 @@ static bool write_some(struct output *out, const u8 *data, u32 *len)
 		poll(&room, 1, -1);
 		return true;
 	}
-	stop_request(out->stop, STATUS_IO, "stdout: %s (the console was closed, the guest stopped)",
-		     strerror(errno));
+	stop_spoil(out->stop, STATUS_IO, "stdout: %s (the console was closed, the guest stopped)",
+		   strerror(errno));
 	return false;
 }
 
@@ -160,6 +160,8 @@ static u32 bytes_left(struct output *out)
  * output_finish() - wait until all is written, as long as the terminal takes anything at all
  * @out: the output, after output_close()
  *
+ * What is lost makes a failure of a guest's normal end.
+ *
  * Return: false when the thread still runs, and with it the output must stay.
  */
 bool output_finish(struct output *out)
@@ -176,5 +178,7 @@ bool output_finish(struct output *out)
 		if (!pthread_timedjoin_np(out->thread, NULL, &until))
 			return true;
 	} while (bytes_left(out) < left);
+	stop_spoil(out->stop, STATUS_IO,
+		   "stdout: takes nothing (the last output of the guest is lost)");
 	return false;
 }
