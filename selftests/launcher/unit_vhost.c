@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Guards what the launcher asks of a vhost device whose kernel side is made up here: a driver's
- * reset waits until the disk has done all it took, the end of the machine does not.
+ * reset waits until the disk has done all it took, the end of the machine does not; no driver is
+ * told an old size.
  */
 #include <linux/kvm.h>
 #include <linux/vhost_blk.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -23,17 +25,27 @@
  * @owned: VHOST_SET_OWNER was called, and VHOST_RESET_OWNER not since
  * @running: the disk's queues run
  * @waits: how often it was waited for all that the disk had taken
+ * @sectors: the disk's size
  */
 static struct kernel {
 	bool owned;
 	bool running;
 	u32 waits;
+	u64 sectors;
 } kernel;
 
 static int set_running(int running)
 {
 	kernel.waits += kernel.running && !running;
 	kernel.running = running;
+	return 0;
+}
+
+static int get_config(struct vhost_blk_config *part)
+{
+	struct virtio_blk_config config = { .capacity = kernel.sectors };
+
+	memcpy(part->data, &config, sizeof(config));
 	return 0;
 }
 
@@ -61,6 +73,8 @@ int ioctl(int fd, unsigned long request, ...)
 		return 0;
 	case VHOST_BLK_SET_RUNNING:
 		return set_running(*(int *)arg);
+	case VHOST_BLK_GET_CONFIG:
+		return get_config(arg);
 	default:
 		return 0;
 	}
@@ -124,6 +138,59 @@ TEST_F(disk, is_not_waited_for_at_the_end)
 	EXPECT_TRUE(join_within(self->dev, 10000));
 	EXPECT_FALSE(kernel.running);
 	EXPECT_EQ(0, kernel.waits);
+}
+
+static u64 capacity(const struct virtio_device *dev)
+{
+	const struct virtio_blk_config *config = dev->config;
+
+	return config->capacity;
+}
+
+/* As the device's thread. */
+static void hear(struct virtio_device *dev)
+{
+	pthread_mutex_lock(&dev->io_lock);
+	if (virtio_ready(dev) && dev->ops->serve(dev))
+		virtio_fail(dev);
+	pthread_mutex_unlock(&dev->io_lock);
+}
+
+static bool is_broken(const struct virtio_device *dev)
+{
+	return dev->status & VIRTIO_CONFIG_S_NEEDS_RESET;
+}
+
+/* The disk may change when the kernel knows nobody to tell. */
+TEST_F(disk, has_its_size_when_a_driver_comes)
+{
+	kernel.sectors = 1000;
+	make_ready(self->dev, VERSION_1);
+	EXPECT_EQ(1000, capacity(self->dev));
+	set_status(self->dev, 0);
+	kernel.sectors = 2000;
+	make_ready(self->dev, VERSION_1);
+	EXPECT_EQ(2000, capacity(self->dev));
+	/* It may have looked before it was ready. */
+	EXPECT_EQ(2, self->dev->config_generation);
+}
+
+/* Two pieces of news at once, whichever comes first. */
+TEST_F(disk, has_its_size_when_a_ring_broke)
+{
+	int saved = dup(STDERR_FILENO), null = memfd_create("stderr", MFD_CLOEXEC);
+
+	make_ready(self->dev, VERSION_1);
+	dup2(null, STDERR_FILENO);
+	kernel.sectors = 3000;
+	pthread_mutex_lock(&self->dev->io_lock);
+	eventfd_write(self->blk->vhost.config_fd, 1);
+	eventfd_write(self->blk->vhost.queues[0].err_fd, 1);
+	pthread_mutex_unlock(&self->dev->io_lock);
+	hear(self->dev);
+	dup2(saved, STDERR_FILENO);
+	EXPECT_TRUE(is_broken(self->dev));
+	EXPECT_EQ(3000, capacity(self->dev));
 }
 
 TEST_HARNESS_MAIN

@@ -29,6 +29,15 @@ static int read_config(struct virtio_blk *blk)
 	return 0;
 }
 
+/* Tell the driver if the disk is not what it was. */
+static void look_again(struct virtio_blk *blk)
+{
+	struct virtio_blk_config before = blk->config;
+
+	if (!read_config(blk) && memcmp(&before, &blk->config, sizeof(before)))
+		virtio_config_changed(&blk->dev);
+}
+
 static int set_running(const struct virtio_blk *blk, int running)
 {
 	return ioctl(blk->vhost.fd, VHOST_BLK_SET_RUNNING, &running);
@@ -65,6 +74,8 @@ static int start(struct virtio_device *dev)
 
 	if (forget_others(blk))
 		return vhost_complain(&blk->vhost, strerror(errno));
+	/* The kernel has nobody to tell of a change while it forgets. */
+	look_again(blk);
 	if (vhost_start(&blk->vhost))
 		return -1;
 	return set_running(blk, 1) ? vhost_complain(&blk->vhost, strerror(errno)) : 0;
@@ -88,11 +99,11 @@ static void stop(struct virtio_device *dev)
 static int serve(struct virtio_device *dev)
 {
 	struct virtio_blk *blk = blk_of(dev);
-	enum vhost_news news = vhost_serve(&blk->vhost);
+	u32 news = vhost_serve(&blk->vhost);
 
-	if (news == VHOST_CONFIG_CHANGED && !read_config(blk))
-		virtio_config_changed(dev);
-	return news == VHOST_BROKEN ? -1 : 0;
+	if (news & VHOST_CONFIG_CHANGED)
+		look_again(blk);
+	return news & VHOST_BROKEN ? -1 : 0;
 }
 
 static void vectors_changed(struct virtio_device *dev)

@@ -49,7 +49,7 @@ static void stop(struct virtio_device *dev)
 
 static int serve(struct virtio_device *dev)
 {
-	return vhost_serve(&net_of(dev)->vhost) == VHOST_BROKEN ? -1 : 0;
+	return vhost_serve(&net_of(dev)->vhost) & VHOST_BROKEN ? -1 : 0;
 }
 
 static void vectors_changed(struct virtio_device *dev)

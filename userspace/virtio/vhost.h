@@ -54,12 +54,9 @@ struct vhost {
 	u32 complaints;
 };
 
-/* What the device's thread found. */
-enum vhost_news {
-	VHOST_BROKEN = -1,
-	VHOST_NOTHING,
-	VHOST_CONFIG_CHANGED,
-};
+/* What the device's thread found, both at once maybe. */
+#define VHOST_BROKEN		BIT(0)
+#define VHOST_CONFIG_CHANGED	BIT(1)
 
 int vhost_open(struct vhost *v, const char *path, const char *option, struct error *err);
 int vhost_read_features(struct vhost *v, struct error *err);
@@ -74,7 +71,7 @@ static inline bool vhost_is_open(const struct vhost *v)
 /* Called with the device's io_lock held. */
 int vhost_start(struct vhost *v);
 void vhost_stop(struct vhost *v);
-enum vhost_news vhost_serve(struct vhost *v);
+u32 vhost_serve(struct vhost *v);
 int vhost_complain(struct vhost *v, const char *what);
 bool vhost_knows_others(const struct vhost *v);
 int vhost_renew(struct vhost *v);

@@ -112,7 +112,7 @@ void vhost_wire(struct vhost *v)
 		wire_queue(v, i);
 }
 
-static enum vhost_news handle(struct vhost *v, u32 queue, u32 kind)
+static u32 handle(struct vhost *v, u32 queue, u32 kind)
 {
 	const struct vhost_queue *vq = &v->queues[queue];
 	eventfd_t count;
@@ -125,7 +125,7 @@ static enum vhost_news handle(struct vhost *v, u32 queue, u32 kind)
 	case NEWS_CALL:
 		if (!eventfd_read(vq->call_fd, &count))
 			virtio_interrupt(v->dev, &v->dev->queues[queue]);
-		return VHOST_NOTHING;
+		return 0;
 	default:
 		eventfd_read(v->config_fd, &count);
 		return VHOST_CONFIG_CHANGED;
@@ -136,19 +136,17 @@ static enum vhost_news handle(struct vhost *v, u32 queue, u32 kind)
  * vhost_serve() - hear what the kernel has to say
  * @v: a running device
  *
- * Return: the most important piece of news.
+ * Return: VHOST_*, all that came.
  */
-enum vhost_news vhost_serve(struct vhost *v)
+u32 vhost_serve(struct vhost *v)
 {
 	struct epoll_event events[VIRTIO_QUEUES_MAX];
-	enum vhost_news news = VHOST_NOTHING, one;
 	int n = epoll_wait(v->epoll_fd, events, VIRTIO_QUEUES_MAX, 0);
+	u32 news = 0;
 	int i;
 
-	for (i = 0; i < n; i++) {
-		one = handle(v, events[i].data.u32 / NEWS_KINDS, events[i].data.u32 % NEWS_KINDS);
-		if (one == VHOST_BROKEN || news == VHOST_NOTHING)
-			news = one;
-	}
+	for (i = 0; i < n; i++)
+		news |= handle(v, events[i].data.u32 / NEWS_KINDS,
+			       events[i].data.u32 % NEWS_KINDS);
 	return news;
 }
