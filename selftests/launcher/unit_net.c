@@ -351,6 +351,23 @@ TEST_F(net, gives_buffers_back_without_a_tap)
 	free(card);
 }
 
+/* Whoever comes when the tap is gone finds a card without a cable, not a broken one. */
+TEST_F(net, is_there_without_a_tap)
+{
+	const struct kvm kvm = { .vm_fd = -1 };
+	struct virtio_net *card = calloc(1, sizeof(*card));
+	struct error err;
+
+	ASSERT_NE(NULL, card);
+	card->tap.fd = -1;
+	ASSERT_EQ(0, net_init(card, NULL, &kvm, &self->ram, &err));
+	EXPECT_EQ(VIRTIO_NET_S_LINK_UP, card->config.status);
+	EXPECT_EQ(0, card->dev.ops->start(&card->dev));
+	EXPECT_EQ(0, card->config.status);
+	net_destroy(card);
+	free(card);
+}
+
 /* The next driver may not have agreed to what came for the last one. */
 TEST_F(net, loses_what_came_before_the_driver)
 {

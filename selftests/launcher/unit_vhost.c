@@ -2,8 +2,10 @@
 /*
  * Guards what the launcher asks of a vhost device whose kernel side is made up here: a driver's
  * reset waits until the disk has done all it took, the end of the machine does not; no driver is
- * told an old size.
+ * told an old size; a card whose tap is gone is one without a cable.
  */
+#include <errno.h>
+#include <linux/if_tun.h>
 #include <linux/kvm.h>
 #include <linux/vhost_blk.h>
 #include <stdarg.h>
@@ -16,7 +18,9 @@
 #include "kselftest_harness.h"
 #include "vellum_types_undef.h"
 #include "unit_driver.h"
+#include "net/link.h"
 #include "virtio/blk.h"
+#include "virtio/net.h"
 
 #define RAM_SIZE	(4 * MIB)
 
@@ -26,13 +30,33 @@
  * @running: the disk's queues run
  * @waits: how often it was waited for all that the disk had taken
  * @sectors: the disk's size
+ * @tap: what the tap answers, an errno
+ * @backends: queues of the card that have a tap
  */
 static struct kernel {
 	bool owned;
 	bool running;
 	u32 waits;
 	u64 sectors;
+	int tap;
+	u32 backends;
 } kernel;
+
+/* In place of the host's links. */
+int link_up(const char *name, const char *option, struct error *err)
+{
+	return -1;
+}
+
+int link_join(struct link_bridge *b, const char *name, const char *bridge, const char *option,
+	      struct error *err)
+{
+	return -1;
+}
+
+void link_leave(struct link_bridge *b)
+{
+}
 
 static int set_running(int running)
 {
@@ -73,6 +97,12 @@ int ioctl(int fd, unsigned long request, ...)
 		return 0;
 	case VHOST_BLK_SET_RUNNING:
 		return set_running(*(int *)arg);
+	case TUNSETOFFLOAD:
+		errno = kernel.tap;
+		return kernel.tap ? -1 : 0;
+	case VHOST_NET_SET_BACKEND:
+		kernel.backends += ((struct vhost_vring_file *)arg)->fd >= 0;
+		return 0;
 	case VHOST_BLK_GET_CONFIG:
 		return get_config(arg);
 	default:
@@ -191,6 +221,53 @@ TEST_F(disk, has_its_size_when_a_ring_broke)
 	dup2(saved, STDERR_FILENO);
 	EXPECT_TRUE(is_broken(self->dev));
 	EXPECT_EQ(3000, capacity(self->dev));
+}
+
+FIXTURE(card)
+{
+	struct kvm kvm;
+	struct guest_ram ram;
+	struct pci_bus bus;
+	struct irq_routes routes;
+	struct virtio_net *net;
+};
+
+FIXTURE_SETUP(card)
+{
+	struct error err;
+
+	memset(self, 0, sizeof(*self));
+	ASSERT_EQ(0, ram_create(&self->ram, RAM_SIZE, NULL, &err));
+	pci_bus_init(&self->bus, NULL);
+	routes_init(&self->routes, &self->kvm);
+	self->net = calloc(1, sizeof(*self->net));
+	ASSERT_NE(NULL, self->net);
+	self->net->tap = (struct tap){ .fd = eventfd(0, EFD_NONBLOCK), .option = "--net tap=t" };
+	self->net->vhost.routes = &self->routes;
+	ASSERT_EQ(0, vhost_open(&self->net->vhost, "/dev/null", "--net tap=t", &err));
+	ASSERT_EQ(0, net_init(self->net, NULL, &self->kvm, &self->ram, &err));
+	ASSERT_EQ(0, virtio_plug(&self->net->dev, &self->bus, &err));
+}
+
+FIXTURE_TEARDOWN(card)
+{
+	net_destroy(self->net);
+	free(self->net);
+	ram_destroy(&self->ram);
+}
+
+/* The kernel still takes packets from the driver, which gets its buffers back. */
+TEST_F(card, is_there_without_a_tap)
+{
+	kernel.tap = EBADFD;
+	make_ready(&self->net->dev, VERSION_1);
+	EXPECT_TRUE(virtio_ready(&self->net->dev));
+	EXPECT_EQ(NET_QUEUES, kernel.backends);
+	EXPECT_EQ(0, self->net->config.status);
+	kernel.tap = EINVAL;
+	set_status(&self->net->dev, 0);
+	make_ready(&self->net->dev, VERSION_1);
+	EXPECT_FALSE(virtio_ready(&self->net->dev));
 }
 
 TEST_HARNESS_MAIN

@@ -131,6 +131,12 @@ int tap_set_offloads(const struct tap *tap, struct tap_offloads o)
 	return ioctl(tap->fd, TUNSETOFFLOAD, flags);
 }
 
+/* Does an error of a tap's mean that somebody removed it? */
+bool tap_is_gone(int error)
+{
+	return error == EBADFD || error == ENODEV || error == EBADF;
+}
+
 /* Lose the packets that wait in the tap, as a card does that is switched on. */
 void tap_drain(const struct tap *tap)
 {

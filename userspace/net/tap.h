@@ -34,5 +34,6 @@ int tap_open_bridged(struct tap *tap, const char *bridge, const char *option, st
 void tap_close(struct tap *tap);
 int tap_set_offloads(const struct tap *tap, struct tap_offloads o);
 void tap_drain(const struct tap *tap);
+bool tap_is_gone(int error);
 
 #endif

@@ -2,6 +2,7 @@
 /* virtio 1.2, "Network Device": one pair of queues, served by the device's thread. */
 #include "virtio/net.h"
 
+#include <errno.h>
 #include <linux/virtio_ids.h>
 #include <string.h>
 #include <sys/random.h>
@@ -17,6 +18,15 @@ static bool wants(const struct virtio_net *net, u32 feature)
 	return net->dev.driver_features & FEATURE(feature);
 }
 
+/* Somebody removed the tap: as if the cable had been pulled, before the driver came or after. */
+void net_lose_link(struct virtio_net *net)
+{
+	if (!net->config.status)
+		return;
+	net->config.status = 0;
+	virtio_config_changed(&net->dev);
+}
+
 /*
  * What the driver accepted decides what the tap may hand out. What came for a driver before it may
  * be more than this one can take.
@@ -30,9 +40,12 @@ int net_apply_offloads(struct virtio_net *net)
 		.ecn = wants(net, VIRTIO_NET_F_GUEST_ECN),
 	};
 
-	if (tap_set_offloads(&net->tap, o))
+	if (!tap_set_offloads(&net->tap, o))
+		tap_drain(&net->tap);
+	else if (tap_is_gone(errno))
+		net_lose_link(net);
+	else
 		return -1;
-	tap_drain(&net->tap);
 	return 0;
 }
 
@@ -51,13 +64,6 @@ static void stop(struct virtio_device *dev)
 	dev->poll_on = false;
 }
 
-/* Somebody removed the tap: as if the cable had been pulled. */
-static void lose_link(struct virtio_net *net)
-{
-	net->config.status = 0;
-	virtio_config_changed(&net->dev);
-}
-
 static int serve(struct virtio_device *dev)
 {
 	struct virtio_net *net = container_of(dev, struct virtio_net, dev);
@@ -73,8 +79,8 @@ static int serve(struct virtio_device *dev)
 	virtio_notify_queue(dev, r->q);
 	if (sent == NET_BROKEN || received == NET_BROKEN)
 		return -1;
-	if ((sent == NET_GONE || received == NET_GONE) && net->config.status)
-		lose_link(net);
+	if (sent == NET_GONE || received == NET_GONE)
+		net_lose_link(net);
 	/* Without a tap packets are lost, but the driver gets all of their buffers back. */
 	if (sent == NET_MORE || sent == NET_GONE || received == NET_MORE)
 		virtio_kick(dev);

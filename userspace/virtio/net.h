@@ -32,6 +32,7 @@ void net_destroy(struct virtio_net *net);
 
 /* Shared by both ways of serving, in virtio/net.c and virtio/net_vhost.c. */
 int net_apply_offloads(struct virtio_net *net);
+void net_lose_link(struct virtio_net *net);
 int net_init_vhost(struct virtio_net *net, const struct kvm *kvm, const struct guest_ram *ram,
 		   struct error *err);
 

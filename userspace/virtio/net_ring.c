@@ -11,12 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "net/tap.h"
 #include "virtio/iov.h"
-
-static bool tap_is_gone(int error)
-{
-	return error == EBADFD || error == ENODEV || error == EBADF;
-}
 
 /* Return: 0, -1 for a chain that is no packet, 1 when the tap is gone. */
 static int send_chain(const struct chain *chain, int fd)

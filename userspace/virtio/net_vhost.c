@@ -34,8 +34,11 @@ static int start(struct virtio_device *dev)
 
 	if (vhost_start(&net->vhost))
 		return -1;
-	if (net_apply_offloads(net) || set_backend(net, net->tap.fd))
+	if (!net_apply_offloads(net) && !set_backend(net, net->tap.fd))
+		return 0;
+	if (!tap_is_gone(errno))
 		return vhost_complain(&net->vhost, strerror(errno));
+	net_lose_link(net);
 	return 0;
 }
 
