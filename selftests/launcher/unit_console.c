@@ -165,7 +165,7 @@ TEST(ignored_signals_stay_ignored)
 }
 
 /* What the launcher does with its terminal, as a job of this process. Does not return. */
-static void run_job(int terminal)
+static void run_job(int terminal, bool in_front)
 {
 	struct machine *m = calloc(1, sizeof(*m));
 	struct error err;
@@ -178,7 +178,8 @@ static void run_job(int terminal)
 	if (stop_init(&m->stop, &err))
 		_exit(1);
 	fd = loop_block_signals(&err);
-	tcsetpgrp(STDIN_FILENO, getpgrp());
+	if (in_front)
+		tcsetpgrp(STDIN_FILENO, getpgrp());
 	loop_run(m, fd);
 	terminal_restore();
 	_exit(m->stop.why.status);
@@ -218,7 +219,7 @@ FIXTURE_SETUP(job)
 	ASSERT_EQ(0, tcgetattr(self->terminal, &self->before));
 	self->pid = fork();
 	if (!self->pid)
-		run_job(self->terminal);
+		run_job(self->terminal, true);
 	ASSERT_TRUE(wait_raw(self->terminal));
 	/* Now the shell takes the terminal back. */
 	ASSERT_EQ(0, tcsetpgrp(self->terminal, getpgrp()));
@@ -262,6 +263,35 @@ TEST_F(job, comes_to_the_front_again)
 	ASSERT_TRUE(wait_raw(self->terminal));
 	ASSERT_EQ(2, write(self->user, "\001x", 2));
 	EXPECT_EQ(128 + SIGINT, job_status(self->pid));
+	EXPECT_FALSE(is_raw(self->terminal));
+}
+
+/* A shell sends no SIGCONT to a job that runs already. */
+TEST_F(job, comes_to_the_front_untold)
+{
+	kill(self->pid, SIGCONT);
+	usleep(300000);
+	EXPECT_FALSE(is_raw(self->terminal));
+	ASSERT_EQ(0, tcsetpgrp(self->terminal, self->pid));
+	ASSERT_TRUE(wait_raw(self->terminal));
+	ASSERT_EQ(2, write(self->user, "\001x", 2));
+	EXPECT_EQ(128 + SIGINT, job_status(self->pid));
+	EXPECT_FALSE(is_raw(self->terminal));
+}
+
+TEST_F(job, comes_to_the_front_for_the_first_time)
+{
+	pid_t pid = fork();
+
+	if (!pid)
+		run_job(self->terminal, false);
+	usleep(300000);
+	EXPECT_FALSE(is_raw(self->terminal));
+	ASSERT_EQ(0, tcsetpgrp(self->terminal, pid));
+	EXPECT_TRUE(wait_raw(self->terminal));
+	EXPECT_EQ(2, write(self->user, "\001x", 2));
+	/* the harness ends a test that does not return from here */
+	EXPECT_EQ(128 + SIGINT, job_status(pid));
 	EXPECT_FALSE(is_raw(self->terminal));
 }
 

@@ -2,7 +2,8 @@
 /*
  * A terminal is always read, so that the escape key works with a guest that listens to nothing;
  * what overflows is lost, as on a real terminal. Pipes and files are read only as fast as the guest
- * takes it, and their end ends nothing but the input.
+ * takes it, and their end ends nothing but the input. Another job's terminal is not ours to read,
+ * and no signal tells when a shell gives it to a job that runs: that has to be looked at.
  */
 #include "vellum/input.h"
 
@@ -21,9 +22,9 @@ void input_init(struct input *in, struct machine *m)
 {
 	memset(in, 0, sizeof(*in));
 	in->m = m;
-	in->tty = terminal_is_ours();
-	/* Another job's terminal is not ours to read. */
-	in->open = in->tty || !isatty(STDIN_FILENO);
+	in->tty = isatty(STDIN_FILENO);
+	in->open = true;
+	input_look_around(in);
 }
 
 bool input_wants_read(const struct input *in)
@@ -87,13 +88,21 @@ void input_read(struct input *in)
 	}
 }
 
-/* SIGCONT: the terminal may be ours again, with the settings the shell gave it meanwhile. */
-void input_continue(struct input *in)
+/*
+ * The terminal may be ours again, with the settings the shell gave it meanwhile, or another's. One
+ * that is gone is as it was: its end is read, or nobody cares. To be called after SIGCONT, and once
+ * in a while when the terminal is another's.
+ */
+void input_look_around(struct input *in)
 {
-	if (!in->tty || !terminal_is_ours())
+	if (!in->tty)
 		return;
-	in->away = false;
-	terminal_make_raw();
+	if (terminal_is_ours()) {
+		in->away = false;
+		terminal_make_raw();
+	} else if (terminal_is_anothers()) {
+		in->away = true;
+	}
 }
 
 /**

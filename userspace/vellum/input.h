@@ -10,9 +10,9 @@
 /**
  * struct input - what was read and not yet taken by the guest
  * @m: the machine
- * @tty: stdin is our terminal: it is raw and has the escape key
+ * @tty: stdin is a terminal: while it is ours it is raw and has the escape key
  * @open: there may be more to read
- * @away: the terminal is another job's until SIGCONT
+ * @away: the terminal is another job's now
  * @escape: Ctrl-A was typed
  * @len: bytes in @data
  * @data: the bytes
@@ -30,7 +30,7 @@ struct input {
 void input_init(struct input *in, struct machine *m);
 bool input_wants_read(const struct input *in);
 void input_read(struct input *in);
-void input_continue(struct input *in);
+void input_look_around(struct input *in);
 int input_flush(struct input *in);
 
 #endif

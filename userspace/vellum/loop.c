@@ -11,9 +11,9 @@
 #include <unistd.h>
 
 #include "vellum/input.h"
-#include "vellum/terminal.h"
 
 #define RETRY_MSEC	20
+#define AWAY_MSEC	1000
 
 enum { POLL_SIGNAL, POLL_STOP, POLL_WANT_INPUT, POLL_RTC, POLL_STDIN, POLL_COUNT };
 
@@ -67,7 +67,7 @@ static void handle_signal(struct machine *m, struct input *in, int fd)
 		return;
 	sig = (int)info.ssi_signo;
 	if (sig == SIGCONT) {
-		input_continue(in);
+		input_look_around(in);
 		return;
 	}
 	stop_request(&m->stop, STATUS_SIGNAL + sig, "SIG%s: guest stopped before it powered off",
@@ -85,15 +85,17 @@ void loop_run(struct machine *m, int signal_fd)
 	};
 	struct input in;
 	eventfd_t count;
-	int busy;
+	int patience;
 
 	input_init(&in, m);
-	if (in.tty)
-		terminal_make_raw();
 	while (!stop_requested(&m->stop)) {
-		busy = input_flush(&in);
+		if (in.away)
+			input_look_around(&in);
+		patience = in.away ? AWAY_MSEC : -1;
+		if (input_flush(&in))
+			patience = RETRY_MSEC;
 		fds[POLL_STDIN].fd = input_wants_read(&in) ? STDIN_FILENO : -1;
-		if (poll(fds, POLL_COUNT, busy ? RETRY_MSEC : -1) < 0)
+		if (poll(fds, POLL_COUNT, patience) < 0)
 			continue;
 		if (fds[POLL_SIGNAL].revents)
 			handle_signal(m, &in, signal_fd);
