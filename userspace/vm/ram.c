@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/kvm.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,19 +28,29 @@
 enum { SLOT_LOW, SLOT_HIGH };
 
 /* Reserve address space with room to align, so that huge pages line up in guest and host. */
-static u8 *ram_reserve(u64 size)
+static u8 *ram_reserve(u64 size, u64 align)
 {
 	void *area;
 	u64 start;
 
-	area = mmap(NULL, size + RAM_ALIGN, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-		    -1, 0);
+	area = mmap(NULL, size + align, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
+		    0);
 	if (area == MAP_FAILED)
 		return NULL;
-	start = align_up((u64)(uintptr_t)area, RAM_ALIGN);
+	start = align_up((u64)(uintptr_t)area, align);
 	munmap(area, start - (u64)(uintptr_t)area);
-	munmap((u8 *)(uintptr_t)(start + size), RAM_ALIGN - (start - (u64)(uintptr_t)area));
+	munmap((u8 *)(uintptr_t)(start + size), align - (start - (u64)(uintptr_t)area));
 	return (u8 *)(uintptr_t)start;
+}
+
+/* What a file's mapping begins and ends at: hugetlbfs may have pages of 1 GiB, and maps no less. */
+static u64 ram_page_size(int fd)
+{
+	struct statfs fs;
+
+	if (fstatfs(fd, &fs) || fs.f_type != HUGETLBFS_MAGIC || (u64)fs.f_bsize < RAM_ALIGN)
+		return RAM_ALIGN;
+	return (u64)fs.f_bsize;
 }
 
 /* Touching a page the filesystem cannot back is a SIGBUS later: say it now when it can be known. */
@@ -73,7 +84,8 @@ static int ram_open_unnamed(const char *dir)
 	return fd;
 }
 
-static int ram_open_file(const char *dir, u64 size, struct error *err)
+/* @size and @align become what the file's pages ask for. */
+static int ram_open_file(const char *dir, u64 *size, u64 *align, struct error *err)
 {
 	int fd = ram_open_unnamed(dir);
 
@@ -81,11 +93,13 @@ static int ram_open_file(const char *dir, u64 size, struct error *err)
 		return error_set(err, STATUS_NOINPUT,
 				 "--mem-path %s: %s (name a writable directory)", dir,
 				 strerror(errno));
-	if (ram_check_space(dir, fd, size, err)) {
+	*align = ram_page_size(fd);
+	*size = align_up(*size, *align);
+	if (ram_check_space(dir, fd, *size, err)) {
 		close(fd);
 		return -1;
 	}
-	if (ftruncate(fd, (off_t)size)) {
+	if (ftruncate(fd, (off_t)*size)) {
 		error_set(err, STATUS_OS, "--mem-path %s: %s (lower --mem)", dir, strerror(errno));
 		close(fd);
 		return -1;
@@ -96,7 +110,7 @@ static int ram_open_file(const char *dir, u64 size, struct error *err)
 /**
  * ram_create() - allocate guest RAM
  * @ram: filled in; ram_destroy() is harmless even after an error
- * @size: bytes, a multiple of 2 MiB
+ * @size: bytes, a multiple of 2 MiB; what is left of a page of @mem_path is RAM, too
  * @mem_path: directory for a backing file, or NULL for anonymous memory
  * @err: filled in on failure
  *
@@ -105,19 +119,20 @@ static int ram_open_file(const char *dir, u64 size, struct error *err)
 int ram_create(struct guest_ram *ram, u64 size, const char *mem_path, struct error *err)
 {
 	int flags = MAP_FIXED | MAP_NORESERVE;
+	u64 align = RAM_ALIGN;
 	int fd = -1;
 	u8 *at;
 
 	memset(ram, 0, sizeof(*ram));
 	if (mem_path) {
-		fd = ram_open_file(mem_path, size, err);
+		fd = ram_open_file(mem_path, &size, &align, err);
 		if (fd < 0)
 			return -1;
 		flags |= MAP_SHARED;
 	} else {
 		flags |= MAP_PRIVATE | MAP_ANONYMOUS;
 	}
-	at = ram_reserve(size);
+	at = ram_reserve(size, align);
 	if (at && mmap(at, size, PROT_READ | PROT_WRITE, flags, fd, 0) == MAP_FAILED) {
 		munmap(at, size);
 		at = NULL;

@@ -7,7 +7,7 @@
 
 /**
  * struct guest_ram - the guest's memory
- * @host: mapping of @size bytes, 2 MiB aligned
+ * @host: mapping of @size bytes, 2 MiB aligned, or as the pages of its file are
  * @size: all of it
  * @low: how much of it lies from address 0; the rest starts at 4 GiB
  */
