@@ -2,14 +2,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Guards disks and network cards in real guests, whoever serves them: every byte a guest has synced survives its launcher's
 # SIGKILL; guests on one bridge, and a guest and its host, exchange data whole; interrupts work with MSI-X and without;
-# a driver may come again. SERVED_BLK and SERVED_NET are what vhost= is to be, SERVED_PACKED what packed= is,
-# MIB how much is moved, PARTS (disk, pair, host, pins) what is tried. Runs in a machine of the lab as root.
+# a driver may come again; no bridge stays behind. SERVED_BLK and SERVED_NET are what vhost= is to be, SERVED_PACKED what packed= is,
+# MIB how much is moved, PARTS (disk, pair, host, pins, stuck) what is tried. Runs in a machine of the lab as root.
 . "$(dirname "$0")/../lib/tap.sh"
 : "${SERVED_BLK:=on}"
 : "${SERVED_NET:=on}"
 : "${SERVED_PACKED:=off}"
 : "${MIB:=64}"
-: "${PARTS:=disk pair host pins}"
+: "${PARTS:=disk pair host pins stuck}"
 : "${WAIT:=900}"
 GUEST_INITRD=/tests/bin/served-initrd
 CHUNKS=8
@@ -182,6 +182,23 @@ test_pins() {
 	check 'a disk with a pin interrupt' pins wait_for "$WAIT" gone pins
 	check 'it reads right' pins equal_sums "$(sum_in pins)" "$(sha256sum <"$disk" | cut -d' ' -f1)"
 	rm "$disk"
+}
+
+is_stuck() {
+	grep -q pipe_write /proc/"$(pid_of stuck)"/task/*/wchan
+}
+
+# Nobody reads what a guest says: its launcher gives that up, not its bridge.
+test_stuck() {
+	mkfifo "$tmp/stuck"
+	exec 9<>"$tmp/stuck"
+	start stuck 'while :; do cat /proc/cpuinfo; done' --net "bridge=vlbr,vhost=$SERVED_NET"
+	check 'the console is stuck' stuck.err wait_for "$WAIT" is_stuck
+	kill -TERM "$(pid_of stuck)"
+	check 'the launcher ends' stuck.err wait_for 60 gone stuck
+	expect 'the bridge of a guest with a stuck console is gone' test ! -e /sys/class/net/vlbr
+	exec 9<&-
+	rm "$tmp/stuck"
 }
 
 modprobe tun

@@ -6,6 +6,7 @@
 #include "vellum/commands.h"
 #include "vellum/loop.h"
 #include "vellum/machine.h"
+#include "vellum/nets.h"
 #include "vellum/run_options.h"
 #include "vellum/terminal.h"
 
@@ -44,8 +45,11 @@ static int run(struct machine *m, const struct run_options *options, int signal_
 	stopped = machine_stop(m);
 	if (!r)
 		r = outcome(m, err);
-	if (!stopped)
+	if (!stopped) {
+		/* All but a bridge goes with the process. */
+		nets_destroy(m);
 		leave(r, err);
+	}
 	machine_destroy(m);
 	return r;
 }

@@ -204,10 +204,12 @@ static void end_threads(struct machine *m)
 		vcpu_end(&m->vcpus[i]);
 }
 
+/* A disk that is stuck keeps no card from ending; a vCPU that is may still use any device. */
 static bool join_threads(struct machine *m)
 {
 	struct virtio_device *dev;
 	struct timespec until;
+	bool ended = true;
 	u32 i;
 
 	clock_gettime(CLOCK_MONOTONIC, &until);
@@ -216,9 +218,8 @@ static bool join_threads(struct machine *m)
 		if (!vcpu_join(&m->vcpus[i], &until))
 			return false;
 	for (i = 0; (dev = device_at(m, i)); i++)
-		if (!virtio_join(dev, &until))
-			return false;
-	return true;
+		ended &= virtio_join(dev, &until);
+	return ended;
 }
 
 /**

@@ -42,10 +42,12 @@ int nets_wire(struct machine *m, struct error *err)
 	return 0;
 }
 
+/* After machine_stop(). A card with a thread that did not end is left alone. */
 void nets_destroy(struct machine *m)
 {
 	u32 i;
 
 	for (i = 0; i < m->options->net_count; i++)
-		net_destroy(&m->nets[i]);
+		if (!m->nets[i].dev.started)
+			net_destroy(&m->nets[i]);
 }
