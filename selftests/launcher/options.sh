@@ -154,6 +154,13 @@ if [ "$(id -u)" -eq 0 ] && [ -c /dev/net/tun ] && : 2>/dev/null <>/dev/net/tun; 
 	done
 	run 69 '--device .*/no-device' --net bridge=vltbr,vhost=off
 	expect 'bridges are joined by one at a time' test ! -e "$tmp/held"
+	# Whoever keeps the lock keeps no launcher that cannot be stopped.
+	flock /run/vellum-bridge.lock sh -c "touch $tmp/held; while [ -e $tmp/held ]; do sleep 0.1; done" &
+	while [ ! -e "$tmp/held" ]; do
+		sleep 0.1
+	done
+	run 71 '--net bridge=vltbr: /run/vellum-bridge.lock: somebody keeps it' --net bridge=vltbr,vhost=off
+	rm "$tmp/held"
 else
 	tap_skip 'no taps here'
 fi

@@ -10,12 +10,16 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <time.h>
 #include <unistd.h>
 
 /* How the last guest to leave a bridge knows that one of its kind made it. */
 #define BRIDGE_ALIAS	"made by vellum run"
 /* Held while a guest joins a bridge or leaves it; in a folder where only root makes files. */
 #define BRIDGE_LOCK	"/run/vellum-bridge.lock"
+/* No guest needs it for long, and nothing can be done about one that does not let go of it. */
+#define LOCK_SECONDS	5
+#define LOCK_USEC	20000
 
 static int link_fail(const char *option, const char *what, int nl_error, struct error *err)
 {
@@ -132,10 +136,27 @@ static int open_lock(void)
 	return open(BRIDGE_LOCK, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 }
 
-static void lock_bridges(int fd)
+static time_t seconds_up(void)
 {
-	while (fd >= 0 && flock(fd, LOCK_EX) && errno == EINTR)
-		;
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec;
+}
+
+/* Return: false when somebody else has the lock all the time. */
+static bool lock_bridges(int fd)
+{
+	time_t end = seconds_up() + LOCK_SECONDS;
+
+	while (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB)) {
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			break;
+		if (seconds_up() > end)
+			return false;
+		usleep(LOCK_USEC);
+	}
+	return true;
 }
 
 static void unlock_bridges(int fd)
@@ -163,6 +184,14 @@ static int join(struct nl_sock *sk, const char *name, const char *bridge, const 
 	return r;
 }
 
+static void forget(struct link_bridge *b)
+{
+	if (b->lock >= 0)
+		close(b->lock);
+	nl_socket_free(b->sk);
+	b->sk = NULL;
+}
+
 /**
  * link_join() - bring a tap up as a port of a bridge
  * @b: filled in, for link_leave()
@@ -183,7 +212,11 @@ int link_join(struct link_bridge *b, const char *name, const char *bridge, const
 		return -1;
 	snprintf(b->name, sizeof(b->name), "%s", bridge);
 	b->lock = open_lock();
-	lock_bridges(b->lock);
+	if (!lock_bridges(b->lock)) {
+		forget(b);
+		return error_set(err, STATUS_OS, "%s: %s: somebody keeps it (see who, by lsof)",
+				 option, BRIDGE_LOCK);
+	}
 	r = join(b->sk, name, bridge, option, err);
 	unlock_bridges(b->lock);
 	return r;
@@ -227,17 +260,16 @@ static void remove_if_empty(const struct link_bridge *b)
  * link_leave() - remove a bridge that link_join() made, here or in another launcher, if it is empty
  * @b: zeroed, or given to link_join(), whatever that returned; the tap is gone
  *
- * Nothing is opened: a launcher that has shut itself in can do it.
+ * Nothing is opened: a launcher that has shut itself in can do it. Who cannot have the lock leaves
+ * the bridge to others.
  */
 void link_leave(struct link_bridge *b)
 {
 	if (!b->sk)
 		return;
-	lock_bridges(b->lock);
-	remove_if_empty(b);
-	unlock_bridges(b->lock);
-	if (b->lock >= 0)
-		close(b->lock);
-	nl_socket_free(b->sk);
-	b->sk = NULL;
+	if (lock_bridges(b->lock)) {
+		remove_if_empty(b);
+		unlock_bridges(b->lock);
+	}
+	forget(b);
 }
