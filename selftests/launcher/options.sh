@@ -34,7 +34,11 @@ bad 64 'frobnicate: unknown command' frobnicate
 bad 64 '--kernel: missing' run
 bad 64 '--kernel: needs a value' run --kernel
 bad 64 '--nonsense: unknown option' run --nonsense
+bad 64 '-xy: unknown option' run -xy
+bad 64 '-xy: unknown option' run --kernel x -xy --help
+bad 64 '--json=no: unknown option' info --json=no
 bad 64 'extra: unexpected argument' run --kernel x extra
+bad 64 'extra: unexpected argument' run extra --kernel x
 bad 64 '--nonsense: unknown argument' version --nonsense
 bad 69 '--device .*/no-device: no such' info --device "$tmp/no-device"
 

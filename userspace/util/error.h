@@ -11,7 +11,8 @@
  * @STATUS_USAGE: the command line is wrong
  * @STATUS_DATA: an input file is not what it should be
  * @STATUS_NOINPUT: a named file, folder, tap or bridge is not there or unusable
- * @STATUS_UNAVAILABLE: the hypervisor, tun or vhost is absent, busy or lacks something
+ * @STATUS_UNAVAILABLE: the hypervisor, tun or vhost is absent, busy or lacks something, or the
+ *	kernel has no seccomp
  * @STATUS_GUEST: the guest crashed: triple fault, or a state the hypervisor gave up on
  * @STATUS_OS: the host refused memory, threads, descriptors or a link change
  * @STATUS_IO: the console was lost

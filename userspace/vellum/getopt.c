@@ -16,16 +16,16 @@
  */
 int next_option(int argc, char **argv, const struct option *options, struct error *err)
 {
+	int at = optind;
 	int c;
 
 	opterr = 0;
-	c = getopt_long(argc, argv, ":", options, NULL);
+	/* "+": the first word that is no option ends them, so that the one looked at is known. */
+	c = getopt_long(argc, argv, "+:", options, NULL);
 	if (c == ':')
-		return error_set(err, STATUS_USAGE, "%s: needs a value (see --help)",
-				 argv[optind - 1]);
+		return error_set(err, STATUS_USAGE, "%s: needs a value (see --help)", argv[at]);
 	if (c == '?')
-		return error_set(err, STATUS_USAGE, "%s: unknown option (see --help)",
-				 argv[optind - 1]);
+		return error_set(err, STATUS_USAGE, "%s: unknown option (see --help)", argv[at]);
 	if (c < 0 && optind < argc)
 		return error_set(err, STATUS_USAGE, "%s: unexpected argument (see --help)",
 				 argv[optind]);
