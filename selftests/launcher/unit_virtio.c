@@ -3,8 +3,9 @@
  * Guards what virtio devices share against the driver in the guest: nothing works before the
  * features are agreed on, and they stay as agreed until the reset; a function that may not have the
  * bus leaves memory alone and sends no message; no driver keeps a device from ending, nor the
- * console's input from going on; devices that share an interrupt both get it; a complaint about a
- * driver does not wait for a stopped terminal.
+ * console's input from going on; a device that takes its time stops nobody who looks at it, or
+ * uses another; devices that share an interrupt both get it; a complaint about a driver does not
+ * wait for a stopped terminal.
  */
 #include <fcntl.h>
 #include <linux/kvm.h>
@@ -293,6 +294,7 @@ TEST_F(virtio, ends_in_the_middle_of_a_request)
 struct slow {
 	struct virtio_device dev;
 	int pipe[2];
+	bool at_it;
 };
 
 static int wait_for_byte(struct virtio_device *dev)
@@ -300,10 +302,13 @@ static int wait_for_byte(struct virtio_device *dev)
 	struct slow *slow = container_of(dev, struct slow, dev);
 	char byte;
 
+	__atomic_store_n(&slow->at_it, true, __ATOMIC_RELEASE);
 	return read(slow->pipe[0], &byte, 1) == 1 ? 0 : -1;
 }
 
-TEST_F(virtio, is_not_waited_for_without_end)
+/* Return: a device that is at a request, or NULL. */
+static struct slow *start_slow(const struct kvm *kvm, const struct guest_ram *ram,
+			       struct pci_bus *bus)
 {
 	static const struct virtio_ops slow_ops = {
 		.name = "slow", .queues = 1, .serve = wait_for_byte,
@@ -311,16 +316,90 @@ TEST_F(virtio, is_not_waited_for_without_end)
 	struct slow *slow = calloc(1, sizeof(*slow));
 	struct error err;
 
-	ASSERT_NE(NULL, slow);
-	ASSERT_EQ(0, pipe(slow->pipe));
-	ASSERT_EQ(0, virtio_init(&slow->dev, &slow_ops, &self->kvm, &self->ram, &err));
-	ASSERT_EQ(0, virtio_plug(&slow->dev, &self->bus, &err));
-	ASSERT_EQ(0, virtio_start(&slow->dev, &err));
+	if (!slow || pipe(slow->pipe) ||
+	    virtio_init(&slow->dev, &slow_ops, kvm, ram, &err) ||
+	    virtio_plug(&slow->dev, bus, &err) || virtio_start(&slow->dev, &err))
+		return NULL;
 	make_ready(&slow->dev, VERSION_1);
-	usleep(100000);
+	while (!__atomic_load_n(&slow->at_it, __ATOMIC_ACQUIRE))
+		usleep(1000);
+	return slow;
+}
+
+TEST_F(virtio, is_not_waited_for_without_end)
+{
+	struct slow *slow = start_slow(&self->kvm, &self->ram, &self->bus);
+
+	ASSERT_NE(NULL, slow);
 	virtio_end(&slow->dev);
 	EXPECT_FALSE(join_within(&slow->dev, 100));
 	ASSERT_EQ(1, write(slow->pipe[1], "", 1));
+	EXPECT_TRUE(join_within(&slow->dev, 10000));
+	virtio_destroy(&slow->dev);
+	free(slow);
+}
+
+/* What a vCPU does to a device, over the bus. */
+struct access {
+	struct pci_bus *bus;
+	struct virtio_device *dev;
+	pthread_t thread;
+};
+
+static void *look(void *arg)
+{
+	struct access *a = arg;
+	u64 bar = pci_bar_address(&a->dev->pci);
+	u8 value;
+
+	pci_mmio(a->bus, bar + FIELD(device_status), &value, sizeof(value), false);
+	pci_mmio(a->bus, bar + FIELD(config_generation), &value, sizeof(value), false);
+	(void)pci_config_ops.in(a->bus, 4, 4);
+	return NULL;
+}
+
+static void *reset(void *arg)
+{
+	struct access *a = arg;
+	u8 zero = 0;
+
+	pci_mmio(a->bus, pci_bar_address(&a->dev->pci) + FIELD(device_status), &zero, sizeof(zero),
+		 true);
+	return NULL;
+}
+
+static bool ends_within(struct access *a, u32 sec)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += sec;
+	return !pthread_clockjoin_np(a->thread, NULL, CLOCK_MONOTONIC, &until);
+}
+
+/* One disk that does not come back must stop neither the vCPU that looks at it nor all others. */
+TEST_F(virtio, waits_for_no_other)
+{
+	struct slow *slow = start_slow(&self->kvm, &self->ram, &self->bus);
+	struct access own, other, waiter;
+
+	ASSERT_NE(NULL, slow);
+	set_config(&slow->dev, PCI_COMMAND, PCI_COMMAND_MASTER | PCI_COMMAND_MEMORY);
+	set_config(self->dev, PCI_COMMAND, PCI_COMMAND_MASTER | PCI_COMMAND_MEMORY);
+	/* The configuration looked at is that of slot 1, where the slow one is not. */
+	pci_config_ops.out(&self->bus, 0, 4, 0x80000000 | 1 << 11);
+	own = (struct access){ .bus = &self->bus, .dev = &slow->dev };
+	waiter = own;
+	other = (struct access){ .bus = &self->bus, .dev = self->dev };
+	ASSERT_EQ(0, pthread_create(&own.thread, NULL, look, &own));
+	EXPECT_TRUE(ends_within(&own, 2));
+	ASSERT_EQ(0, pthread_create(&waiter.thread, NULL, reset, &waiter));
+	EXPECT_FALSE(ends_within(&waiter, 1));
+	ASSERT_EQ(0, pthread_create(&other.thread, NULL, look, &other));
+	EXPECT_TRUE(ends_within(&other, 2));
+	ASSERT_EQ(1, write(slow->pipe[1], "", 1));
+	EXPECT_TRUE(ends_within(&waiter, 10));
+	virtio_end(&slow->dev);
 	EXPECT_TRUE(join_within(&slow->dev, 10000));
 	virtio_destroy(&slow->dev);
 	free(slow);

@@ -49,6 +49,7 @@ void pci_device_init(struct pci_device *dev, const struct pci_ops *ops,
 		     const struct pci_identity *id)
 {
 	memset(dev, 0, sizeof(*dev));
+	pthread_mutex_init(&dev->lock, NULL);
 	dev->ops = ops;
 	pci_set(dev, PCI_VENDOR_ID, 2, id->vendor);
 	pci_set(dev, PCI_DEVICE_ID, 2, id->device);
@@ -131,31 +132,49 @@ u64 pci_bar_address(const struct pci_device *dev)
 	return high << 32 | low;
 }
 
-static void config_write(struct pci_device *dev, u32 offset, u32 len, u32 value)
+static void config_write(struct pci_bus *bus, struct pci_device *dev, u32 offset, u32 len,
+			 u32 value)
 {
 	u32 i;
 
+	pthread_mutex_lock(&dev->lock);
+	pthread_mutex_lock(&bus->lock);
 	for (i = 0; i < len; i++, value >>= 8) {
 		u8 mask = dev->writable[offset + i];
 
 		dev->config[offset + i] = (u8)((dev->config[offset + i] & ~mask) | (value & mask));
 	}
+	pthread_mutex_unlock(&bus->lock);
 	if (dev->ops->config_written)
 		dev->ops->config_written(dev, offset, len);
+	pthread_mutex_unlock(&dev->lock);
 }
 
 static u32 config_read(struct pci_device *dev, u32 offset, u32 len)
 {
+	u32 value;
+
+	pthread_mutex_lock(&dev->lock);
 	if (dev->ops->config_read)
 		dev->ops->config_read(dev, offset);
-	return pci_get(dev, offset, len);
+	value = pci_get(dev, offset, len);
+	pthread_mutex_unlock(&dev->lock);
+	return value;
 }
 
-/* The function the address port selects, or NULL. */
-static struct pci_device *selected(const struct pci_bus *bus)
+static u32 read_address(struct pci_bus *bus)
 {
-	u32 address = bus->address;
+	u32 address;
 
+	pthread_mutex_lock(&bus->lock);
+	address = bus->address;
+	pthread_mutex_unlock(&bus->lock);
+	return address;
+}
+
+/* The function that the address port's value selects, or NULL. */
+static struct pci_device *selected(const struct pci_bus *bus, u32 address)
+{
 	if (!(address & CONFIG_ENABLE) || (address & CONFIG_FUNCTION_MASK) ||
 	    ((address >> CONFIG_BUS_SHIFT) & CONFIG_BUS_MASK))
 		return NULL;
@@ -163,52 +182,49 @@ static struct pci_device *selected(const struct pci_bus *bus)
 }
 
 /* The register stays inside its dword: the data port is four bytes wide. */
-static u32 selected_register(const struct pci_bus *bus, u16 offset)
+static u32 selected_register(u32 address, u16 offset)
 {
-	return (bus->address & CONFIG_REGISTER_MASK) + offset - CONFIG_DATA;
+	return (address & CONFIG_REGISTER_MASK) + offset - CONFIG_DATA;
 }
 
 static u32 pci_config_in(void *ctx, u16 offset, u32 len)
 {
 	struct pci_bus *bus = ctx;
+	u32 address = read_address(bus);
 	struct pci_device *dev;
-	u32 value = ~0U;
 
-	pthread_mutex_lock(&bus->lock);
-	if (offset < CONFIG_DATA) {
-		value = bus->address >> (offset * 8);
-	} else {
-		dev = selected(bus);
-		if (dev)
-			value = config_read(dev, selected_register(bus, offset), len);
-	}
-	pthread_mutex_unlock(&bus->lock);
-	return value;
+	if (offset < CONFIG_DATA)
+		return address >> (offset * 8);
+	dev = selected(bus, address);
+	return dev ? config_read(dev, selected_register(address, offset), len) : ~0U;
 }
 
 /* Only a dword write reaches the address port; a byte at PORT_RESET is the reset register. */
 static void address_out(struct pci_bus *bus, u16 offset, u32 len, u32 value)
 {
-	if (len == 4)
+	if (len == 4) {
+		pthread_mutex_lock(&bus->lock);
 		bus->address = value;
-	else if (len == 1 && offset == PORT_RESET - PORT_PCI_CONFIG)
+		pthread_mutex_unlock(&bus->lock);
+	} else if (len == 1 && offset == PORT_RESET - PORT_PCI_CONFIG) {
 		power_reset_register(bus->power, (u8)value);
+	}
 }
 
 static void pci_config_out(void *ctx, u16 offset, u32 len, u32 value)
 {
 	struct pci_bus *bus = ctx;
 	struct pci_device *dev;
+	u32 address;
 
-	pthread_mutex_lock(&bus->lock);
 	if (offset < CONFIG_DATA) {
 		address_out(bus, offset, len, value);
-	} else {
-		dev = selected(bus);
-		if (dev)
-			config_write(dev, selected_register(bus, offset), len, value);
+		return;
 	}
-	pthread_mutex_unlock(&bus->lock);
+	address = read_address(bus);
+	dev = selected(bus, address);
+	if (dev)
+		config_write(bus, dev, selected_register(address, offset), len, value);
 }
 
 const struct pio_ops pci_config_ops = { pci_config_in, pci_config_out };
@@ -246,13 +262,17 @@ bool pci_mmio(struct pci_bus *bus, u64 addr, u8 *data, u32 len, bool write)
 
 	pthread_mutex_lock(&bus->lock);
 	dev = find_bar(bus, addr, len, &offset);
-	if (dev && write) {
+	pthread_mutex_unlock(&bus->lock);
+	if (!dev)
+		return false;
+	pthread_mutex_lock(&dev->lock);
+	if (write) {
 		memcpy(&value, data, len);
 		dev->ops->bar_write(dev, offset, len, value);
-	} else if (dev) {
+	} else {
 		value = dev->ops->bar_read(dev, offset, len);
 		memcpy(data, &value, len);
 	}
-	pthread_mutex_unlock(&bus->lock);
-	return dev;
+	pthread_mutex_unlock(&dev->lock);
+	return true;
 }

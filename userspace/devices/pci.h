@@ -22,7 +22,7 @@ struct pci_device;
  * @config_read: config space at @offset is about to be read
  * @config_written: config space was written; BARs may have moved
  *
- * All run with the bus lock held.
+ * All run with the function's lock held, and may take their time: other functions go on.
  */
 struct pci_ops {
 	u64 (*bar_read)(struct pci_device *dev, u64 offset, u32 len);
@@ -34,13 +34,15 @@ struct pci_ops {
 /**
  * struct pci_device - one function
  * @ops: behaviour
- * @config: configuration space, little endian
+ * @lock: held while @ops run; taken outside the bus lock
+ * @config: configuration space, little endian; command and BARs change with the bus lock held, too
  * @writable: bits of it the guest can change
  * @bar_size: size of BAR 0, a power of two, or 0 without one; it is a 64-bit memory BAR
  * @cap_end: first free byte after the capabilities, 0 before the first one
  */
 struct pci_device {
 	const struct pci_ops *ops;
+	pthread_mutex_t lock;
 	u8 config[PCI_CONFIG_SIZE];
 	u8 writable[PCI_CONFIG_SIZE];
 	u64 bar_size;
@@ -49,12 +51,12 @@ struct pci_device {
 
 /**
  * struct pci_bus - bus 0
- * @lock: protects the bus and the configuration of all functions
+ * @lock: protects @address, and what decides which function an address is decoded by
  * @power: owner of the reset register at PORT_RESET
  * @address: value of the configuration address port
  * @next_bar: where the next BAR is placed
  * @pins: interrupt inputs, of which each slot is wired to one
- * @slots: functions, in slot order
+ * @slots: functions, in slot order; fixed before vCPUs run
  * @used: slots in use
  * @host_bridge: the function in slot 0
  */

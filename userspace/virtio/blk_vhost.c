@@ -19,23 +19,23 @@ static struct virtio_blk *blk_of(struct virtio_device *dev)
 	return container_of(dev, struct virtio_blk, dev);
 }
 
-static int read_config(struct virtio_blk *blk)
+static int read_config(const struct virtio_blk *blk, struct virtio_blk_config *config)
 {
-	struct vhost_blk_config part = { .size = sizeof(blk->config) };
+	struct vhost_blk_config part = { .size = sizeof(*config) };
 
 	if (ioctl(blk->vhost.fd, VHOST_BLK_GET_CONFIG, &part))
 		return -1;
-	memcpy(&blk->config, part.data, sizeof(blk->config));
+	memcpy(config, part.data, sizeof(*config));
 	return 0;
 }
 
 /* Tell the driver if the disk is not what it was. */
 static void look_again(struct virtio_blk *blk)
 {
-	struct virtio_blk_config before = blk->config;
+	struct virtio_blk_config now;
 
-	if (!read_config(blk) && memcmp(&before, &blk->config, sizeof(before)))
-		virtio_config_changed(&blk->dev);
+	if (!read_config(blk, &now) && memcmp(&now, &blk->config, sizeof(now)))
+		virtio_config_set(&blk->dev, &blk->config, &now, sizeof(now));
 }
 
 static int set_running(const struct virtio_blk *blk, int running)
@@ -133,7 +133,7 @@ static int set_up(struct virtio_blk *blk, u32 queues, struct error *err)
 				 v->path, strerror(errno));
 	if (vhost_read_features(v, err))
 		return -1;
-	if (read_config(blk))
+	if (read_config(blk, &blk->config))
 		return error_set(err, STATUS_UNAVAILABLE,
 				 "%s: %s: VHOST_BLK_GET_CONFIG: %s (try vhost=off)", v->option,
 				 v->path, strerror(errno));

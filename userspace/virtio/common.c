@@ -49,6 +49,16 @@ static u64 read_queue(const struct virtio_device *dev, const struct queue *q, u6
 	}
 }
 
+static u8 read_generation(struct virtio_device *dev)
+{
+	u8 generation;
+
+	pthread_mutex_lock(&dev->config_lock);
+	generation = dev->config_generation;
+	pthread_mutex_unlock(&dev->config_lock);
+	return generation;
+}
+
 static u64 read_field(struct virtio_device *dev, u64 offset)
 {
 	const struct queue *q = selected_queue(dev);
@@ -67,9 +77,9 @@ static u64 read_field(struct virtio_device *dev, u64 offset)
 	case FIELD(num_queues):
 		return dev->queue_count;
 	case FIELD(device_status):
-		return dev->status;
+		return __atomic_load_n(&dev->status, __ATOMIC_RELAXED);
 	case FIELD(config_generation):
-		return dev->config_generation;
+		return read_generation(dev);
 	case FIELD(queue_select):
 		return dev->queue_select;
 	default:
@@ -77,15 +87,13 @@ static u64 read_field(struct virtio_device *dev, u64 offset)
 	}
 }
 
+/* A driver may look at any time: that does not wait for requests. */
 u64 common_read(struct virtio_device *dev, u64 offset, u32 len)
 {
-	u64 value;
+	u64 value = read_field(dev, offset);
 
-	pthread_mutex_lock(&dev->io_lock);
-	value = read_field(dev, offset);
 	if (len == sizeof(u64))
 		value |= read_field(dev, offset + sizeof(u32)) << 32;
-	pthread_mutex_unlock(&dev->io_lock);
 	return value;
 }
 

@@ -51,6 +51,7 @@ int virtio_init(struct virtio_device *dev, const struct virtio_ops *ops, const s
 	dev->queue_count = ops->queues;
 	dev->poll_fd = -1;
 	pthread_mutex_init(&dev->io_lock, NULL);
+	pthread_mutex_init(&dev->config_lock, NULL);
 	pthread_mutex_init(&dev->irq_lock, NULL);
 	for (i = 0; i < VIRTIO_QUEUES_MAX; i++)
 		dev->queues[i].ram = ram;
@@ -87,7 +88,7 @@ static void stop_running(struct virtio_device *dev)
 	dev->running = false;
 }
 
-/* Back to the state after power-on. Called with the bus lock held once the device is plugged in. */
+/* Back to the state after power-on. Called with the function's lock held once it is plugged in. */
 void virtio_reset(struct virtio_device *dev)
 {
 	u32 i;
@@ -112,7 +113,7 @@ void virtio_reset(struct virtio_device *dev)
 	dev->queue_select = 0;
 }
 
-/* Called with the irq_lock held, and either the bus lock or a fresh interrupt. */
+/* Called with the irq_lock held, and either the function's lock or a fresh interrupt. */
 void virtio_intx_update(struct virtio_device *dev)
 {
 	bool off = __atomic_load_n((u16 *)(dev->pci.config + PCI_COMMAND), __ATOMIC_RELAXED) &
@@ -159,15 +160,18 @@ void virtio_fail(struct virtio_device *dev)
 	if (dev->broken)
 		return;
 	dev->broken = true;
-	dev->status |= VIRTIO_CONFIG_S_NEEDS_RESET;
+	__atomic_store_n(&dev->status, dev->status | VIRTIO_CONFIG_S_NEEDS_RESET, __ATOMIC_RELAXED);
 	if (dev->status & VIRTIO_CONFIG_S_DRIVER_OK)
 		interrupt(dev, ISR_CONFIG, &dev->config_vector);
 }
 
-/* The device changed its configuration: let the driver look. Called with the io_lock held. */
-void virtio_config_changed(struct virtio_device *dev)
+/* Change a field of the device configuration: let the driver look. Called with the io_lock held. */
+void virtio_config_set(struct virtio_device *dev, void *field, const void *value, size_t len)
 {
+	pthread_mutex_lock(&dev->config_lock);
+	memcpy(field, value, len);
 	dev->config_generation++;
+	pthread_mutex_unlock(&dev->config_lock);
 	if (dev->status & VIRTIO_CONFIG_S_DRIVER_OK)
 		interrupt(dev, ISR_CONFIG, &dev->config_vector);
 }
@@ -186,7 +190,7 @@ void virtio_driver_ready(struct virtio_device *dev)
 /*
  * The driver gave the function the bus, or took it away, after which the device must leave memory
  * alone: it may belong to another kernel by now, which kexec(8) started. Whoever took it away under
- * a running device resets that before it goes on. Called with the bus lock held.
+ * a running device resets that before it goes on. Called with the function's lock held.
  */
 void virtio_set_master(struct virtio_device *dev, bool master)
 {

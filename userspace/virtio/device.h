@@ -46,22 +46,25 @@ struct virtio_ops {
 
 /**
  * struct virtio_device - a device
- * @pci: the function; its registers are protected by the bus lock
+ * @pci: the function; its lock protects all registers
  * @ops: behaviour
  * @kvm: the VM
- * @config: device configuration, read-only for the driver
+ * @config: device configuration, read-only for the driver; see virtio_config_set()
  * @extra_features: offered by this instance beyond ops->features
  * @hidden_features: not offered by this instance
  * @queue_count: virtqueues of this instance
  *
- * @io_lock: protects queues, @driver_features, @status, @master, @broken, @running, @poll_on and
- *	the device configuration; held while requests are handled. Taken inside the bus lock.
+ * @io_lock: protects queues, @driver_features, @status, @master, @broken, @running and @poll_on;
+ *	held while requests are handled, which takes time. Taken inside the function's lock, without
+ *	which only @status changes of what a register shows: to read one takes no io_lock.
  * @driver_features: accepted by the driver
  * @status: device status field
- * @master: the function may access memory; changes with the bus lock held, too
- * @config_generation: counts changes of the device configuration
+ * @master: the function may access memory
  * @broken: the driver broke the rules; nothing is served until it resets the device
  * @running: ops->start was called, and ops->stop not yet
+ *
+ * @config_lock: protects the device configuration and @config_generation, innermost
+ * @config_generation: counts changes of the device configuration
  *
  * @irq_lock: protects @msix, @intx, @isr and vectors; innermost but for those of vm/
  * @isr: interrupt status register
@@ -96,9 +99,11 @@ struct virtio_device {
 	u64 driver_features;
 	u8 status;
 	bool master;
-	u8 config_generation;
 	bool broken;
 	bool running;
+
+	pthread_mutex_t config_lock;
+	u8 config_generation;
 
 	pthread_mutex_t irq_lock;
 	struct msix msix;
@@ -135,7 +140,7 @@ bool virtio_ready(const struct virtio_device *dev);
 bool virtio_is_ending(const struct virtio_device *dev);
 void virtio_kick(struct virtio_device *dev);
 void virtio_fail(struct virtio_device *dev);
-void virtio_config_changed(struct virtio_device *dev);
+void virtio_config_set(struct virtio_device *dev, void *field, const void *value, size_t len);
 void virtio_interrupt(struct virtio_device *dev, const struct queue *q);
 void virtio_notify_queue(struct virtio_device *dev, struct queue *q);
 int virtio_drain(struct virtio_device *dev, struct queue *q,

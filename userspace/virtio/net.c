@@ -21,10 +21,10 @@ static bool wants(const struct virtio_net *net, u32 feature)
 /* Somebody removed the tap: as if the cable had been pulled, before the driver came or after. */
 void net_lose_link(struct virtio_net *net)
 {
-	if (!net->config.status)
-		return;
-	net->config.status = 0;
-	virtio_config_changed(&net->dev);
+	static const __virtio16 down;
+
+	if (net->config.status)
+		virtio_config_set(&net->dev, &net->config.status, &down, sizeof(down));
 }
 
 /*

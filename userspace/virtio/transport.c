@@ -91,11 +91,11 @@ static u64 device_config_read(struct virtio_device *dev, u64 offset, u32 len)
 {
 	u64 value = 0;
 
-	pthread_mutex_lock(&dev->io_lock);
+	pthread_mutex_lock(&dev->config_lock);
 	if (offset < dev->ops->config_size)
 		memcpy(&value, (const u8 *)dev->config + offset,
 		       min_u64(len, dev->ops->config_size - offset));
-	pthread_mutex_unlock(&dev->io_lock);
+	pthread_mutex_unlock(&dev->config_lock);
 	return value;
 }
 
