@@ -3,9 +3,11 @@
  * Guards the local APIC timer of the in-kernel irqchip: one-shot, periodic and TSC-deadline
  * interrupts, in xAPIC and x2APIC mode, counted in the guest; masking, reprogramming, and that
  * a deadline in the past fires at once. The bus clock is as fast, or slow, as KVM_ENABLE_CAP made
- * it.
+ * it. KVM_GET_LAPIC and KVM_SET_LAPIC lose no interrupt, whenever they come.
  */
+#include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "kselftest_harness.h"
 #include "tvm.h"
@@ -256,6 +258,71 @@ TEST(bus_clock)
 	t[3] = now_ns();
 	EXPECT_GT(counted, (t[2] - t[1]) * 9 / 10);
 	EXPECT_LT(counted, (t[3] - t[0]) * 11 / 10);
+	tvcpu_destroy(&cpu);
+	tvm_destroy(&vm);
+}
+
+static volatile uint32_t saved_divisor, saved_count;
+
+/* Its state is saved and restored at the first sync. */
+static void guest_saved(void)
+{
+	unsigned int i;
+
+	apic_setup();
+	g_lapic_write(APIC_TDCR, saved_divisor);
+	g_lapic_write(APIC_LVTT, VECTOR);
+	g_lapic_write(APIC_TMICT, saved_count);
+	g_sync(1);
+	g_sti();
+	for (i = 0; i < 1000000 && !hits; i++)
+		g_pause();
+	g_cli();
+	g_sync(100 + hits);
+}
+
+/* As a migration carries it. Does the state hold the interrupt, or what is left of its time? */
+static int save_and_restore(struct tvcpu *cpu)
+{
+	struct kvm_lapic_state lapic;
+	uint32_t count, irr;
+
+	TVM_MUST(cpu->fd, KVM_GET_LAPIC, &lapic);
+	memcpy(&count, lapic.regs + APIC_TMCCT, sizeof(count));
+	memcpy(&irr, lapic.regs + APIC_IRR + VECTOR / 32 * 0x10, sizeof(irr));
+	TVM_MUST(cpu->fd, KVM_SET_LAPIC, &lapic);
+	return count || irr & 1 << VECTOR % 32;
+}
+
+TEST_F(timer, saved_after_its_time)
+{
+	saved_divisor = APIC_TDR_DIV_1;
+	saved_count = 1000000;
+	tvcpu_long_mode(&self->cpu, guest_saved);
+	EXPECT_EQ(1, tvm_sync(&self->cpu));
+	usleep(5000);
+	EXPECT_TRUE(save_and_restore(&self->cpu));
+	EXPECT_EQ(101, tvm_sync(&self->cpu));
+}
+
+/* A tick of a millisecond, so that there is time to find the last one under way. */
+TEST(saved_in_its_last_tick)
+{
+	struct tvcpu cpu;
+	struct tvm vm;
+
+	tvm_create(&vm, TVM_IRQCHIP);
+	if (!tvm_cap(&vm, KVM_CAP_X86_APIC_BUS_CYCLES_NS))
+		SKIP(return, "no KVM_CAP_X86_APIC_BUS_CYCLES_NS");
+	ASSERT_EQ(0, bus_cycle(&vm, 8192));
+	tvcpu_create(&cpu, &vm, 0);
+	g_x2apic = 0;
+	saved_divisor = APIC_TDR_DIV_128;
+	saved_count = 1;
+	tvcpu_long_mode(&cpu, guest_saved);
+	EXPECT_EQ(1, tvm_sync(&cpu));
+	EXPECT_TRUE(save_and_restore(&cpu));
+	EXPECT_EQ(101, tvm_sync(&cpu));
 	tvcpu_destroy(&cpu);
 	tvm_destroy(&vm);
 }

@@ -85,6 +85,8 @@ void lapic_timer_set_count(struct hv_lapic *lapic, u32 count);
 void lapic_timer_set_divide(struct hv_lapic *lapic, u32 tdcr);
 void lapic_timer_mode_changed(struct hv_lapic *lapic);
 u32 lapic_timer_current(struct hv_lapic *lapic);
+/* KVM_GET_LAPIC: a time that has come is in IRR from now on. Loaded */
+void lapic_timer_catch_up(struct hv_lapic *lapic);
 /* KVM_SET_LAPIC: go on from @current, as far as the registers say there is a timer */
 void lapic_timer_restore(struct hv_lapic *lapic, u32 current_count);
 

@@ -27,7 +27,7 @@ int hv_lapic_get(struct hv_vcpu *vcpu, struct kvm_lapic_state *s)
 	struct hv_lapic *lapic = vcpu->lapic;
 
 	/* an expiry that waits for the next entry is not lost on the way */
-	hv_lapic_timer_sync(vcpu);
+	lapic_timer_catch_up(lapic);
 	hv_request(vcpu, HV_REQ_EVENT);
 	lapic_collect(lapic);
 	lapic_update_ppr(lapic);

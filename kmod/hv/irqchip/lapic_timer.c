@@ -230,11 +230,12 @@ u32 lapic_timer_current(struct hv_lapic *lapic)
 		return 0;
 	left = ktime_to_ns(ktime_sub(timer->target, ktime_get()));
 	if (left <= 0) {
+		/* Its interrupt is still to come: a 0 without it would say that it was. */
 		if (!lapic_timer_is_periodic(lapic))
-			return 0;
+			return 1;
 		left = timer->period - (u64)-left % timer->period;
 	}
-	return div_u64(left, timer->tick_ns);
+	return DIV_ROUND_UP_ULL(left, timer->tick_ns);
 }
 
 void lapic_timer_restore(struct hv_lapic *lapic, u32 current_count)
@@ -335,6 +336,22 @@ void hv_lapic_timer_sync(struct hv_vcpu *vcpu)
 
 	if (lapic && atomic_read(&lapic->timer.pending))
 		fire(lapic);
+}
+
+/*
+ * Outside KVM_RUN nobody notices what the back end was to notice in the guest. A deadline needs no
+ * notice: its MSR keeps it until it has fired.
+ */
+void lapic_timer_catch_up(struct hv_lapic *lapic)
+{
+	struct hv_lapic_timer *timer = &lapic->timer;
+
+	hv_lapic_timer_sync(lapic->vcpu);
+	if (!timer->armed || lapic_timer_is_deadline(lapic) ||
+	    ktime_before(ktime_get(), timer->target))
+		return;
+	drop_hw(lapic);
+	fire(lapic);
 }
 
 bool hv_lapic_timer_expired(struct hv_vcpu *vcpu)
