@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Guards KVM_VCPU_TSC_CTRL: the offset between a vCPU's TSC and the host's is what user space
- * wrote, two vCPUs with one offset agree, MSR_IA32_TSC writes show in it, and hostile attributes.
+ * wrote, two vCPUs with one offset agree, MSR_IA32_TSC writes show in it, and hostile attributes;
+ * and MSR_IA32_TSC as user space writes it: a time restored early in a VM's life is taken for what
+ * it is, vCPUs restored one after the other agree, and one that comes late joins them.
  */
+#include <time.h>
+
 #include "kselftest_harness.h"
 #include "tvm.h"
 
@@ -99,6 +103,54 @@ TEST_F(tsc, two_vcpus)
 	EXPECT_EQ(0, attr(&second, KVM_GET_DEVICE_ATTR, &other));
 	if (!tvm_is_kvm())
 		EXPECT_EQ(offset, other);
+	tvcpu_destroy(&second);
+}
+
+static uint64_t tsc_offset(struct tvcpu *cpu)
+{
+	uint64_t offset = 0;
+
+	attr(cpu, KVM_GET_DEVICE_ATTR, &offset);
+	return offset;
+}
+
+static time_t seconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec;
+}
+
+/* Half a second is not what the VM's own clock, which has just begun, was going to show. */
+TEST_F(tsc, restored_early)
+{
+	uint64_t saved = TVM_MUST(self->cpu.fd, KVM_GET_TSC_KHZ, 0) * 500ULL;
+	struct tvcpu second;
+	time_t begin;
+
+	tvcpu_create(&second, &self->vm, 1);
+	/* Writes that are a second apart are not for one moment. */
+	do {
+		begin = seconds();
+		ASSERT_EQ(1, tvcpu_msr(&self->cpu, MSR_IA32_TSC, saved));
+		ASSERT_EQ(1, tvcpu_msr(&second, MSR_IA32_TSC, saved));
+	} while (seconds() > begin);
+	EXPECT_GE(tvcpu_get_msr(&self->cpu, MSR_IA32_TSC), saved);
+	EXPECT_EQ(tsc_offset(&self->cpu), tsc_offset(&second));
+	tvcpu_destroy(&second);
+}
+
+/* QEMU writes the 0 of RESET to a vCPU that is plugged in. */
+TEST_F(tsc, late_vcpu_joins)
+{
+	struct tvcpu second;
+
+	ASSERT_EQ(1, tvcpu_msr(&self->cpu, MSR_IA32_TSC, BIT64(50)));
+	tvcpu_create(&second, &self->vm, 1);
+	ASSERT_EQ(1, tvcpu_msr(&second, MSR_IA32_TSC, 0));
+	EXPECT_EQ(tsc_offset(&self->cpu), tsc_offset(&second));
+	EXPECT_GE(tvcpu_get_msr(&second, MSR_IA32_TSC), BIT64(50));
 	tvcpu_destroy(&second);
 }
 

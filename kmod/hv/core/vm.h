@@ -52,6 +52,7 @@ struct hv_clock {
 	s64 offset_ns;			/* kvmclock = raw - boot_ns + offset */
 	u64 wall_clock_gpa;
 	u64 last_tsc_khz, last_tsc_offset, last_tsc_write, last_tsc_ns;
+	bool last_tsc_by_user;		/* user space wrote it, not creation or a guest */
 	u64 generation;
 };
 

@@ -4,7 +4,10 @@
  *
  * vCPUs of one VM must agree. VMMs set each vCPU's TSC one after the other, so
  * a host write close to where another vCPU's counter stands now means "the same",
- * and joins its offset rather than being off by the time between two ioctls.
+ * and joins its offset rather than being off by the time between two ioctls. Close
+ * to what user space itself wrote, that is: a VM's own clock begins at 0, and a saved
+ * TSC of less than a second would pass for it. 0 itself is what RESET leaves: whoever
+ * comes later with it joins the others, however far they are.
  */
 #include <linux/kernel.h>
 #include <linux/math64.h>
@@ -74,15 +77,19 @@ static bool near_reference(const struct hv_clock *clock, u32 khz, u64 value, u64
 	u64 window = (u64)khz * TSC_SYNC_WINDOW_MS, expected, distance;
 	u64 elapsed_ns = now_ns - clock->last_tsc_ns;
 
-	if (!clock->generation || clock->last_tsc_khz != khz || elapsed_ns > TSC_SYNC_MAX_NS)
+	if (!clock->generation || clock->last_tsc_khz != khz)
+		return false;
+	if (!value)
+		return true;
+	if (!clock->last_tsc_by_user || elapsed_ns > TSC_SYNC_MAX_NS)
 		return false;
 	expected = clock->last_tsc_write + mul_u64_u64_div_u64(elapsed_ns, khz, NSEC_PER_MSEC);
 	distance = value > expected ? value - expected : expected - value;
 	return distance < window;
 }
 
-/* The offset that makes the guest read @value now, or that of the vCPUs it belongs to. */
-static u64 offset_for(struct hv_vcpu *vcpu, u64 value, bool join)
+/* The offset that makes the guest read @value now, or, for @user, of the vCPUs it belongs to. */
+static u64 offset_for(struct hv_vcpu *vcpu, u64 value, bool user)
 {
 	struct hv_clock *clock = &vcpu->vm->clock;
 	u64 offset, now_ns;
@@ -91,7 +98,7 @@ static u64 offset_for(struct hv_vcpu *vcpu, u64 value, bool join)
 	raw_spin_lock_irqsave(&clock->lock, flags);
 	now_ns = ktime_get_raw_fast_ns();
 	offset = value - scale(vcpu, rdtsc());
-	if (join && near_reference(clock, vcpu->tsc.khz, value, now_ns)) {
+	if (user && near_reference(clock, vcpu->tsc.khz, value, now_ns)) {
 		offset = clock->last_tsc_offset;
 	} else {
 		clock->generation++;
@@ -99,6 +106,7 @@ static u64 offset_for(struct hv_vcpu *vcpu, u64 value, bool join)
 		clock->last_tsc_offset = offset;
 		clock->last_tsc_write = value;
 		clock->last_tsc_ns = now_ns;
+		clock->last_tsc_by_user = user;
 	}
 	raw_spin_unlock_irqrestore(&clock->lock, flags);
 	return offset;
@@ -145,6 +153,7 @@ void hv_tsc_offset_write(struct hv_vcpu *vcpu, u64 offset)
 		clock->last_tsc_write = scale(vcpu, rdtsc()) + offset;
 		clock->last_tsc_ns = ktime_get_raw_fast_ns();
 	}
+	clock->last_tsc_by_user = true;
 	raw_spin_unlock_irqrestore(&clock->lock, flags);
 	offset_set(vcpu, offset);
 }
