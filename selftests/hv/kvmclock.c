@@ -3,7 +3,7 @@
  * Guards kvmclock: the structure appears where the guest asks, its time is monotonic, runs at the
  * host's rate and near KVM_GET_CLOCK, a new setting reaches all vCPUs' pages before any vCPU runs,
  * wall clock is the host's, hostile addresses do no harm, and a vCPU that waits for another's page
- * hears signals.
+ * hears signals. It is called stable only while the TSCs of all vCPUs agree.
  */
 #include <linux/kvm_para.h>
 #include <linux/userfaultfd.h>
@@ -220,6 +220,51 @@ TEST_F(clock, set_for_all_before_any_enters)
 	ASSERT_EQ(0, tvm_ioctl_p(self->vm.fd, KVM_GET_CLOCK, &later));
 	EXPECT_GE(now_ns, stopped.clock);
 	EXPECT_LE(now_ns, later.clock);
+	tvcpu_destroy(&second);
+}
+
+static long tsc_offset(struct tvcpu *cpu, unsigned long req, uint64_t *offset)
+{
+	struct kvm_device_attr attr = {
+		.group = KVM_VCPU_TSC_CTRL,
+		.attr = KVM_VCPU_TSC_OFFSET,
+		.addr = (uintptr_t)offset,
+	};
+
+	return tvm_ioctl_p(cpu->fd, req, &attr);
+}
+
+/* Who may compare the pages of two vCPUs: bit 0, as the guest finds it in both. */
+TEST_F(clock, stable_while_tscs_agree)
+{
+	struct kvm_mp_state mp = { .mp_state = KVM_MP_STATE_RUNNABLE };
+	struct time_info *pages[2];
+	uint64_t offset, other;
+	struct tvcpu second;
+
+	pages[0] = (void *)(self->vm.ram + CLOCK_GPA);
+	pages[1] = (void *)(self->vm.ram + WALL_GPA);
+	EXPECT_EQ(1, tvm_sync(&self->cpu));
+	tvcpu_create(&second, &self->vm, 1);
+	TVM_MUST(second.fd, KVM_SET_MP_STATE, &mp);
+	tvcpu_long_mode(&second, guest_other_clock);
+	ASSERT_EQ(1, tvcpu_msr(&second, MSR_KVM_SYSTEM_TIME_NEW, WALL_GPA | 1));
+	EXPECT_EQ(1, tvm_sync(&second));
+	if (!(pages[0]->flags & 1))
+		SKIP(return, "this machine's own TSC is not stable");
+	EXPECT_TRUE(pages[1]->flags & 1);
+	ASSERT_EQ(0, tsc_offset(&second, KVM_GET_DEVICE_ATTR, &offset));
+	other = offset - 1000000;
+	ASSERT_EQ(0, tsc_offset(&second, KVM_SET_DEVICE_ATTR, &other));
+	EXPECT_EQ(1, tvm_sync(&second));
+	EXPECT_FALSE(pages[1]->flags & 1);
+	EXPECT_EQ(1, tvm_sync(&self->cpu));
+	EXPECT_FALSE(pages[0]->flags & 1);
+	ASSERT_EQ(0, tsc_offset(&second, KVM_SET_DEVICE_ATTR, &offset));
+	EXPECT_EQ(1, tvm_sync(&second));
+	EXPECT_TRUE(pages[1]->flags & 1);
+	EXPECT_EQ(1, tvm_sync(&self->cpu));
+	EXPECT_TRUE(pages[0]->flags & 1);
 	tvcpu_destroy(&second);
 }
 

@@ -43,9 +43,10 @@ struct hv_tdp {
 	atomic64_t pages_4k, pages_2m, pages_1g, tables;
 };
 
-/** struct hv_clock - the VM-wide kvmclock reference, @lock protects the rest */
+/** struct hv_clock - the VM-wide kvmclock reference, @lock protects what does not say otherwise */
 struct hv_clock {
 	struct mutex pages_lock;	/* who writes kvmclock pages or says where they are */
+	bool tscs_agree;		/* of all vCPUs, as the pages say; pages_lock */
 	raw_spinlock_t lock;
 	u64 tsc_ref;			/* host TSC at the reference point */
 	s64 boot_ns;			/* host CLOCK_MONOTONIC_RAW at it */

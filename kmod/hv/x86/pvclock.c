@@ -8,7 +8,9 @@
  *
  * A guest may read any vCPU's page from any vCPU: Linux's vDSO reads that of the first. So after
  * the clock was set, the first vCPU to enter the guest writes the pages of all, and who writes
- * holds clock->pages_lock.
+ * holds clock->pages_lock. The guest may compare two vCPUs' pages only if their TSCs agree
+ * (PVCLOCK_TSC_STABLE_BIT). Whoever has a TSC of its own finds out before it enters, and then
+ * writes all pages, too.
  */
 #include <linux/kernel.h>
 #include <linux/math64.h>
@@ -68,6 +70,7 @@ void hv_clock_init(struct hv_vm *vm)
 	pair_now(&now);
 	clock->tsc_ref = now.tsc;
 	clock->boot_ns = now.raw_ns;
+	clock->tscs_agree = true;
 }
 
 /*
@@ -109,7 +112,7 @@ static void page_fill(struct hv_vcpu *vcpu, struct pvclock_vcpu_time_info *info)
 	}
 	raw_spin_unlock_irqrestore(&clock->lock, flags);
 	mul_shift(vcpu->tsc.khz, &info->tsc_to_system_mul, &info->tsc_shift);
-	if (stable)
+	if (stable && clock->tscs_agree)
 		info->flags |= PVCLOCK_TSC_STABLE_BIT;
 }
 
@@ -151,6 +154,21 @@ static void page_update(struct hv_vcpu *vcpu, struct hv_vcpu *of)
 }
 
 /*
+ * A vCPU whose TSC changes posts the request to itself and comes by before it runs with it. The
+ * pages of all others say then what theirs says.
+ */
+static void agreement_update(struct hv_vm *vm)
+{
+	bool agree = hv_tscs_agree(vm);
+
+	lockdep_assert_held(&vm->clock.pages_lock);
+	if (agree == vm->clock.tscs_agree)
+		return;
+	vm->clock.tscs_agree = agree;
+	hv_vm_request_all(vm, HV_REQ_CLOCK_UPDATE);
+}
+
+/*
  * The others keep their requests: they write their pages again, with a time-stamp counter that
  * they may be changing now. Who is in system management mode would find SMRAM there, not the
  * pages, and needs none before RSM asks again.
@@ -168,6 +186,7 @@ void hv_clock_update(struct hv_vcpu *vcpu)
 		hv_request(vcpu, HV_REQ_CLOCK_UPDATE);
 		return;
 	}
+	agreement_update(vm);
 	page_update(vcpu, vcpu);
 	hv_for_each_vcpu(i, other, vm) {
 		if (other != vcpu && test_bit(HV_REQ_CLOCK_UPDATE, &other->requests))

@@ -64,7 +64,7 @@ static void offset_set(struct hv_vcpu *vcpu, u64 offset)
 {
 	if (offset == vcpu->tsc.offset)
 		return;
-	vcpu->tsc.offset = offset;
+	WRITE_ONCE(vcpu->tsc.offset, offset);
 	hv_ops->write_tsc_offset(vcpu, offset);
 	hv_request(vcpu, HV_REQ_CLOCK_UPDATE);
 	if (vcpu->lapic && vcpu->lapic->timer.deadline_tsc)
@@ -168,6 +168,23 @@ void hv_tsc_adjust_write(struct hv_vcpu *vcpu, u64 adjust, bool host)
 		offset_set(vcpu, vcpu->tsc.offset + delta);
 }
 
+/* What others change meanwhile they post HV_REQ_CLOCK_UPDATE for. */
+bool hv_tscs_agree(struct hv_vm *vm)
+{
+	const struct hv_tsc *first = NULL;
+	struct hv_vcpu *vcpu;
+	int i;
+
+	hv_for_each_vcpu(i, vcpu, vm) {
+		if (!first)
+			first = &vcpu->tsc;
+		if (READ_ONCE(vcpu->tsc.offset) != READ_ONCE(first->offset) ||
+		    READ_ONCE(vcpu->tsc.ratio) != READ_ONCE(first->ratio))
+			return false;
+	}
+	return true;
+}
+
 static bool within_tolerance(u32 khz)
 {
 	u64 slack = div_u64((u64)tsc_khz * TSC_TOLERANCE_PPM, PPM);
@@ -197,7 +214,7 @@ int hv_tsc_khz_set(struct hv_vcpu *vcpu, u32 khz)
 		return -EINVAL;
 	}
 	vcpu->tsc.khz = khz;
-	vcpu->tsc.ratio = ratio;
+	WRITE_ONCE(vcpu->tsc.ratio, ratio);
 	hv_ops->update(vcpu);
 	hv_request(vcpu, HV_REQ_CLOCK_UPDATE);
 	return 0;
