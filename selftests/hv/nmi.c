@@ -12,7 +12,6 @@
 #include "kselftest_harness.h"
 #include "tvm.h"
 
-#define NMI_VECTOR	2
 #define VECTOR		0x60
 #define BAD_CS		0x40		/* beyond the GDT's limit or not present */
 #define IN_HANDLER	50

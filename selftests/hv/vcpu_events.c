@@ -2,8 +2,9 @@
 /*
  * Guards what KVM_GET/SET_VCPU_EVENTS carry beyond injected events: a pending triple fault, and
  * pending exceptions with their payload (CR2, DR6), which change registers at delivery and not
- * before; that each part is refused while its capability is not enabled; and that an INIT latched
- * in system management mode is waited for asleep.
+ * before; that each part is refused while its capability is not enabled; that an INIT latched
+ * in system management mode is waited for asleep; and that of several events which are on their way
+ * none is lost.
  */
 #include <signal.h>
 #include <sys/resource.h>
@@ -251,6 +252,129 @@ TEST_F(events, init_waits_in_smm)
 	TVM_MUST(ap.fd, KVM_SET_MP_STATE, &mp);
 	expect_sleeps(_metadata, &ap);
 	tvcpu_destroy(&ap);
+}
+
+#define IRQ_VECTOR	0x61
+
+static volatile unsigned int nmis, irqs;
+
+static void on_nmi(struct g_frame *frame)
+{
+	nmis++;
+}
+
+static void on_irq(struct g_frame *frame)
+{
+	irqs++;
+}
+
+static void guest_open(void)
+{
+	g_handlers[NMI_VECTOR] = on_nmi;
+	g_handlers[IRQ_VECTOR] = on_irq;
+	g_sti();
+	for (;;)
+		g_sync(1);
+}
+
+/* A vCPU without interrupt controllers, open for interrupts, into which an NMI is on its way. */
+static void start_with_nmi(struct tvm *vm, struct tvcpu *cpu)
+{
+	struct kvm_vcpu_events ev;
+
+	tvm_start(vm, cpu, 0, guest_open);
+	tvm_sync(cpu);
+	TVM_MUST(cpu->fd, KVM_GET_VCPU_EVENTS, &ev);
+	ev.nmi.injected = 1;
+	TVM_MUST(cpu->fd, KVM_SET_VCPU_EVENTS, &ev);
+}
+
+static void enter_nothing(struct tvcpu *cpu)
+{
+	cpu->run->immediate_exit = 1;
+	tvm_run(cpu);
+	cpu->run->immediate_exit = 0;
+}
+
+static long interrupt(struct tvcpu *cpu)
+{
+	struct kvm_interrupt irq = { .irq = IRQ_VECTOR };
+
+	return tvm_ioctl_p(cpu->fd, KVM_INTERRUPT, &irq);
+}
+
+TEST(not_ready_behind_an_nmi)
+{
+	struct tvcpu cpu;
+	struct tvm vm;
+	int i;
+
+	start_with_nmi(&vm, &cpu);
+	enter_nothing(&cpu);
+	EXPECT_EQ(0, cpu.run->ready_for_interrupt_injection);
+	cpu.run->request_interrupt_window = 1;
+	for (i = 0; i < 10 && !cpu.run->ready_for_interrupt_injection; i++)
+		tvm_run(&cpu);
+	cpu.run->request_interrupt_window = 0;
+	ASSERT_EQ(1, cpu.run->ready_for_interrupt_injection);
+	ASSERT_EQ(0, interrupt(&cpu));
+	EXPECT_EQ(1, tvm_sync(&cpu));
+	EXPECT_EQ(1, tvm_sync(&cpu));
+	EXPECT_EQ(1, nmis);
+	EXPECT_EQ(1, irqs);
+	tvcpu_destroy(&cpu);
+	tvm_destroy(&vm);
+}
+
+/* User space that does not look whether the vCPU is ready: the interrupt waits until it is. */
+TEST(interrupt_behind_an_nmi)
+{
+	struct tvcpu cpu;
+	struct tvm vm;
+	int i;
+
+	start_with_nmi(&vm, &cpu);
+	ASSERT_EQ(0, interrupt(&cpu));
+	for (i = 0; i < 3; i++)
+		EXPECT_EQ(1, tvm_sync(&cpu));
+	EXPECT_EQ(1, nmis);
+	if (!tvm_is_kvm())
+		EXPECT_EQ(1, irqs);
+	tvcpu_destroy(&cpu);
+	tvm_destroy(&vm);
+}
+
+static void guest_closed(void)
+{
+	g_handlers[IRQ_VECTOR] = on_irq;
+	g_sync(1);
+	/* An access that is emulated is not taken for one of the interrupt's delivery. */
+	*(volatile uint32_t *)TVM_HOLE_GPA = 1;
+	g_sync(2);
+	G_ASSERT(!irqs);
+	g_sti();
+	for (;;)
+		g_sync(3);
+}
+
+TEST(interrupt_while_closed)
+{
+	struct tvcpu cpu;
+	struct tvm vm;
+
+	if (tvm_is_kvm())
+		SKIP(return, "stock KVM enters with what user space gave it");
+	tvm_start(&vm, &cpu, 0, guest_closed);
+	EXPECT_EQ(1, tvm_sync(&cpu));
+	ASSERT_EQ(0, interrupt(&cpu));
+	tvm_expect_exit(&cpu, KVM_EXIT_MMIO);
+	EXPECT_EQ(2, tvm_sync(&cpu));
+	EXPECT_EQ(0, irqs);
+	EXPECT_EQ(3, tvm_sync(&cpu));
+	EXPECT_EQ(3, tvm_sync(&cpu));
+	EXPECT_EQ(1, irqs);
+	tvcpu_destroy(&cpu);
+	tvm_destroy(&vm);
 }
 
 TEST_HARNESS_MAIN

@@ -40,6 +40,7 @@
 #define PTE_PS			BIT64(7)
 
 #define DB_VECTOR		1
+#define NMI_VECTOR		2
 #define BP_VECTOR		3
 #define UD_VECTOR		6
 #define GP_VECTOR		13

@@ -145,7 +145,7 @@ static bool window_open(struct hv_vcpu *vcpu)
 {
 	return hv_irq_accepts_external(vcpu) && !vcpu->events.interrupt.injected &&
 	       !vcpu->events.exception.pending && !vcpu->events.exception.injected &&
-	       hv_ops->interrupt_allowed(vcpu);
+	       !vcpu->events.nmi_injected && hv_ops->interrupt_allowed(vcpu);
 }
 
 static int offer_window(struct hv_vcpu *vcpu)

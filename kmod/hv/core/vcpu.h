@@ -47,9 +47,11 @@ enum hv_vcpu_mode {
  * struct hv_events - what waits to be, or was being, injected
  *
  * "injected" means: delivery began on hardware and did not finish (IDT
- * vectoring), so it goes again before anything else. "pending": not yet tried.
+ * vectoring), or user space says so; it goes again before anything else, an interrupt as soon
+ * as the guest is open. "pending": not yet tried.
  */
 struct hv_events {
+	bool delivering;		/* the last exit cut a delivery short */
 	struct {
 		bool pending, injected;
 		bool has_error, has_payload;

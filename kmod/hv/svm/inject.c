@@ -4,6 +4,7 @@
 
 #include "core/request.h"
 #include "svm/svm.h"
+#include "x86/event.h"
 #include "x86/regs.h"
 
 static void inject(struct hv_vcpu *vcpu, u32 type, u8 vector)
@@ -44,10 +45,17 @@ static void program_virq(struct hv_vcpu *vcpu)
 	svm_mark_dirty(vcpu, SVM_CLEAN_INTR);
 }
 
-/* The interrupt that was programmed for an entry that did not happen is gone since. */
+/*
+ * The interrupt that was programmed for an entry that did not happen is gone since, or waits. A
+ * window that waited for it is open from now on.
+ */
 void svm_forget_interrupt(struct hv_vcpu *vcpu)
 {
-	to_svm(vcpu)->virq = false;
+	struct hv_svm *svm = to_svm(vcpu);
+
+	svm->virq = false;
+	svm->irq_window |= svm->window_later;
+	svm->window_later = false;
 	program_virq(vcpu);
 }
 
@@ -153,15 +161,18 @@ static u32 interrupted_type(u32 info)
 }
 
 /* Delivery that an exit interrupted starts again (APM "EXITINTINFO"). */
-void svm_requeue(struct hv_vcpu *vcpu)
+void svm_requeue(struct hv_vcpu *vcpu, u32 event)
 {
 	u32 info = svm_control(vcpu)->exit_int_info;
 	struct hv_events *ev = &vcpu->events;
 
-	ev->exception.injected = false;
-	ev->interrupt.injected = to_svm(vcpu)->virq && virq_waits(vcpu);
-	ev->nmi_injected = false;
-	if (likely(!(info & SVM_EXITINTINFO_VALID)))
+	if (event)
+		hv_event_delivered(vcpu);
+	/* Perhaps programmed behind it. */
+	if (to_svm(vcpu)->virq)
+		ev->interrupt.injected = virq_waits(vcpu);
+	ev->delivering = info & SVM_EXITINTINFO_VALID;
+	if (likely(!ev->delivering))
 		return;
 	switch (interrupted_type(info)) {
 	case SVM_EXITINTINFO_TYPE_NMI:

@@ -59,8 +59,8 @@ static void begin_step(struct hv_vcpu *vcpu)
 /* The host interrupt that this raises ends the stay as soon as the event is delivered. */
 static void leave_after_delivery(struct hv_vcpu *vcpu)
 {
-	/* It would go before a virtual interrupt, too, again and again. */
-	if (to_svm(vcpu)->virq)
+	/* It would go before a virtual interrupt, too, again and again; not before an event. */
+	if (to_svm(vcpu)->virq && !svm_control(vcpu)->event_inj)
 		svm_inject_by_event(vcpu);
 	hv_send_reschedule(raw_smp_processor_id());
 }

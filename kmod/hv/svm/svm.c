@@ -12,6 +12,7 @@
 #include "compat/compat.h"
 #include "core/machine_check.h"
 #include "svm/svm.h"
+#include "x86/event.h"
 
 DEFINE_PER_CPU(struct svm_cpu, svm_cpu);
 
@@ -191,10 +192,11 @@ static void enter_with_spec_ctrl(struct hv_svm *svm)
 static void recheck_injection(struct hv_svm *svm)
 {
 	const struct hv_events *ev = &svm->vcpu.events;
+	bool interrupt = hv_interrupt_goes(&svm->vcpu);
 
-	if (svm->virq && !ev->interrupt.injected)
+	if (svm->virq && !interrupt)
 		svm_forget_interrupt(&svm->vcpu);
-	if (!ev->exception.injected && !ev->nmi_injected && !ev->interrupt.injected)
+	if (!ev->exception.injected && !ev->nmi_injected && !interrupt)
 		svm->vmcb->control.event_inj = 0;
 }
 
@@ -214,7 +216,7 @@ static void svm_enter(struct hv_vcpu *vcpu)
 	struct hv_svm *svm = to_svm(vcpu);
 	const bool shadow = vcpu->shadow;
 	const u64 rip = vcpu->rip;
-	u32 code;
+	u32 code, event;
 
 	svm_flush_regs(vcpu);
 	svm_take_asid(svm);
@@ -227,6 +229,7 @@ static void svm_enter(struct hv_vcpu *vcpu)
 	/* RDTSCP and RDPID read the host's register, which is its CPU number. */
 	if (hv_caps.has_rdtscp)
 		switch_msr(MSR_TSC_AUX, svm->host_tsc_aux, vcpu->msr.tsc_aux);
+	event = svm->vmcb->control.event_inj;
 	enter_with_spec_ctrl(svm);
 	if (hv_caps.has_rdtscp)
 		switch_msr(MSR_TSC_AUX, vcpu->msr.tsc_aux, svm->host_tsc_aux);
@@ -241,7 +244,7 @@ static void svm_enter(struct hv_vcpu *vcpu)
 		svm_take_debug_registers(vcpu);
 	svm->vmcb->control.clean = SVM_CLEAN_ALL;
 	svm->vmcb->control.event_inj = 0;
-	svm_requeue(vcpu);
+	svm_requeue(vcpu, event);
 	if (unlikely(svm->step.active))
 		svm_step_exited(vcpu);
 }

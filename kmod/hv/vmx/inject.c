@@ -6,6 +6,7 @@
  */
 #include "core/request.h"
 #include "vmx/vmx.h"
+#include "x86/event.h"
 
 /* Exceptions that push an error code in protected mode. */
 #define HAS_ERROR_CODE	(BIT(HV_DF) | BIT(HV_TS) | BIT(HV_NP) | BIT(HV_SS_FAULT) | BIT(HV_GP) | \
@@ -210,17 +211,15 @@ static void requeue(struct hv_vmx *vmx, u32 info)
  */
 void vmx_requeue(struct hv_vmx *vmx)
 {
-	struct hv_events *ev = &vmx->vcpu.events;
 	bool injected = vmx->extra.injecting;
 
 	if (injected) {
 		vmx->extra.injecting = false;
-		ev->exception.injected = false;
-		ev->interrupt.injected = false;
-		ev->nmi_injected = false;
+		hv_event_delivered(&vmx->vcpu);
 	}
 	vmx->vectoring = vmcs_read32(IDT_VECTORING_INFO_FIELD);
-	if (likely(!(vmx->vectoring & VECTORING_INFO_VALID_MASK))) {
+	vmx->vcpu.events.delivering = vmx->vectoring & VECTORING_INFO_VALID_MASK;
+	if (likely(!vmx->vcpu.events.delivering)) {
 		vmx->vectoring = 0;
 		return;
 	}

@@ -9,6 +9,7 @@
 
 #include "core/machine_check.h"
 #include "vmx/vmx.h"
+#include "x86/event.h"
 
 #define NO_DEADLINE	U64_MAX
 
@@ -57,7 +58,7 @@ static noinline void recheck_injection(struct hv_vmx *vmx)
 {
 	const struct hv_events *ev = &vmx->vcpu.events;
 
-	if (ev->exception.injected || ev->nmi_injected || ev->interrupt.injected)
+	if (ev->exception.injected || ev->nmi_injected || hv_interrupt_goes(&vmx->vcpu))
 		return;
 	vmcs_write32(VM_ENTRY_INTR_INFO_FIELD, 0);
 	vmx->extra.injecting = false;

@@ -322,19 +322,12 @@ static void set_hint(struct hv_emul *e, const struct hv_tdp_violation *v)
 	e->hint_gpa = v->gpa & PAGE_MASK;
 }
 
-static bool delivering(const struct hv_vcpu *vcpu)
-{
-	const struct hv_events *ev = &vcpu->events;
-
-	return ev->exception.injected || ev->interrupt.injected || ev->nmi_injected;
-}
-
 static int emulate_violation(struct hv_vcpu *vcpu, const struct hv_tdp_violation *v)
 {
 	int ret;
 
 	/* Not the instruction at RIP made the access, but the delivery of an event. */
-	if (delivering(vcpu))
+	if (vcpu->events.delivering)
 		return hv_internal_error(vcpu, KVM_INTERNAL_ERROR_DELIVERY_EV);
 	/* Page tables on a device: no instruction could be re-executed meaningfully. */
 	if (v->gva_valid && v->gva_is_walk)

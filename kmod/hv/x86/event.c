@@ -163,6 +163,28 @@ static bool is_fault(u8 vector)
 	}
 }
 
+bool hv_interrupt_goes(struct hv_vcpu *vcpu)
+{
+	const struct hv_events *ev = &vcpu->events;
+
+	return ev->interrupt.injected && (ev->interrupt.soft || hv_ops->interrupt_allowed(vcpu));
+}
+
+/* The order is that of reinject(): one entry injects one event, and the others stand behind it. */
+void hv_event_delivered(struct hv_vcpu *vcpu)
+{
+	struct hv_events *ev = &vcpu->events;
+
+	if (ev->exception.injected)
+		ev->exception.injected = false;
+	else if (ev->nmi_injected)
+		ev->nmi_injected = false;
+	else
+		ev->interrupt.injected = false;
+	if (ev->nmi_injected || ev->interrupt.injected)
+		hv_request(vcpu, HV_REQ_EVENT);
+}
+
 static void exception_inject(struct hv_vcpu *vcpu)
 {
 	struct hv_events *ev = &vcpu->events;
@@ -176,6 +198,9 @@ static void exception_inject(struct hv_vcpu *vcpu)
 	}
 	ev->exception.pending = false;
 	ev->exception.injected = true;
+	/* INT n, whose delivery met it, comes again with its instruction. */
+	if (ev->interrupt.soft)
+		ev->interrupt.injected = false;
 	hv_ops->inject_exception(vcpu);
 }
 
@@ -195,11 +220,22 @@ static bool reinject(struct hv_vcpu *vcpu)
 		hv_ops->inject_nmi(vcpu);
 		return true;
 	}
-	if (ev->interrupt.injected) {
+	/* The handler of what went before it may have interrupts off. */
+	if (hv_interrupt_goes(vcpu)) {
 		hv_ops->inject_interrupt(vcpu);
 		return true;
 	}
 	return false;
+}
+
+/* One on its way that this entry does not inject. */
+static bool interrupt_waits(struct hv_vcpu *vcpu)
+{
+	const struct hv_events *ev = &vcpu->events;
+
+	if (!ev->interrupt.injected)
+		return false;
+	return ev->exception.injected || ev->nmi_injected || !hv_interrupt_goes(vcpu);
 }
 
 static void nmi_collect(struct hv_vcpu *vcpu)
@@ -246,7 +282,7 @@ static void interrupt_inject(struct hv_vcpu *vcpu, bool busy)
 		ev->interrupt.injected = true;
 		hv_ops->inject_interrupt(vcpu);
 	}
-	hv_ops->want_interrupt_window(vcpu, hv_irq_injectable(vcpu));
+	hv_ops->want_interrupt_window(vcpu, interrupt_waits(vcpu) || hv_irq_injectable(vcpu));
 }
 
 /* The window of an NMI is where an SMI that must wait is taken, too. true: SMM was entered. */
@@ -284,7 +320,7 @@ bool hv_event_pending(struct hv_vcpu *vcpu)
 	const struct hv_events *ev = &vcpu->events;
 
 	if (ev->exception.pending || ev->exception.injected || ev->nmi_injected ||
-	    ev->interrupt.injected || hv_smi_pending(vcpu))
+	    hv_interrupt_goes(vcpu) || hv_smi_pending(vcpu))
 		return true;
 	return (ev->nmi_pending || atomic_read(&ev->nmi_queued)) && !hv_ops->get_nmi_mask(vcpu);
 }

@@ -24,6 +24,11 @@ int hv_inject_ud(struct hv_vcpu *vcpu);
  */
 void hv_events_inject(struct hv_vcpu *vcpu);
 
+/* Back ends: after an entry that injected: the first of what was on its way is over. */
+void hv_event_delivered(struct hv_vcpu *vcpu);
+/* An interrupt is on its way, and the guest is open for it. INT n needs no open guest. */
+bool hv_interrupt_goes(struct hv_vcpu *vcpu);
+
 bool hv_event_pending(struct hv_vcpu *vcpu);	/* exception or NMI: a halted vCPU runs */
 
 /* neutral handlers of exception exits (vector as exited; error valid if has_error) */
