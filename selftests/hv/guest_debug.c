@@ -2,7 +2,8 @@
 /*
  * Guards KVM_SET_GUEST_DEBUG: single step, hardware breakpoints and watchpoints, software
  * breakpoints, that none of it is visible to the guest, and that hostile values do no harm. Debug
- * registers that the guest was just given are those of KVM_SET_DEBUGREGS, never the machine's.
+ * registers that the guest was just given are those of KVM_SET_DEBUGREGS, never the machine's. An
+ * INT3 that user space gives back arrives even if its delivery has to wait for memory.
  * QEMU's AMD-V machine does not intercept #DB and #BP: stepping alone works there. Bochs takes
  * the trap of TF and of the monitor trap flag right after VM entry, before any instruction, so a
  * step never gets ahead on the VT-x machine, whoever the hypervisor is.
@@ -138,6 +139,32 @@ TEST_F(dbg, guest_keeps_its_int3)
 	g_handlers[BP_VECTOR] = on_bp;
 	EXPECT_EQ(9, tvm_sync(&self->cpu));
 	EXPECT_EQ(1, breakpoints);
+}
+
+static volatile uint64_t bp_rip;
+
+static void on_given_bp(struct g_frame *frame)
+{
+	bp_rip = frame->rip;
+	breakpoints++;
+}
+
+/* The stack is a page that nobody has touched: there the delivery meets a fault of the host's. */
+TEST_F(dbg, int3_given_back)
+{
+	struct kvm_regs regs;
+
+	g_handlers[BP_VECTOR] = on_given_bp;
+	ASSERT_EQ(0, tvm_slot(&self->vm, TVM_SLOT_TEST, 0, TVM_TEST_GPA, TVM_PAGE,
+			      tvm_mem(TVM_PAGE)));
+	tvcpu_get_regs(&self->cpu, &regs);
+	regs.rip = (uintptr_t)g_debug_int3;
+	regs.rsp = TVM_TEST_GPA + TVM_PAGE;
+	tvcpu_set_regs(&self->cpu, &regs);
+	ASSERT_EQ(0, debug(&self->cpu, KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_INJECT_BP, 0, 0));
+	EXPECT_EQ(9, tvm_sync(&self->cpu));
+	EXPECT_EQ(1, breakpoints);
+	EXPECT_EQ((uintptr_t)g_debug_store, bp_rip);
 }
 
 TEST_F(dbg, hostile)

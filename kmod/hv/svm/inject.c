@@ -126,6 +126,19 @@ void svm_set_interrupt_shadow(struct hv_vcpu *vcpu, u32 shadow)
 	vcpu->shadow = shadow;
 }
 
+/*
+ * INT3 and INTO come again with their instruction. One that @event has injected does not: RIP is
+ * behind it, and has not moved since.
+ */
+static bool comes_again(u32 info, u32 event, bool moved)
+{
+	u8 vector = info & SVM_EXITINTINFO_VEC_MASK;
+
+	if (vector != HV_BP && vector != HV_OF)
+		return false;
+	return moved || !(event & SVM_EVTINJ_VALID) || (event & SVM_EVTINJ_VEC_MASK) != vector;
+}
+
 static void requeue_exception(struct hv_vcpu *vcpu, u32 info)
 {
 	struct hv_events *ev = &vcpu->events;
@@ -161,7 +174,7 @@ static u32 interrupted_type(u32 info)
 }
 
 /* Delivery that an exit interrupted starts again (APM "EXITINTINFO"). */
-void svm_requeue(struct hv_vcpu *vcpu, u32 event)
+void svm_requeue(struct hv_vcpu *vcpu, u32 event, bool moved)
 {
 	u32 info = svm_control(vcpu)->exit_int_info;
 	struct hv_events *ev = &vcpu->events;
@@ -179,9 +192,7 @@ void svm_requeue(struct hv_vcpu *vcpu, u32 event)
 		ev->nmi_injected = true;
 		break;
 	case SVM_EXITINTINFO_TYPE_EXEPT:
-		/* #BP and #OF come again with their instruction. */
-		if ((info & SVM_EXITINTINFO_VEC_MASK) == HV_BP ||
-		    (info & SVM_EXITINTINFO_VEC_MASK) == HV_OF)
+		if (comes_again(info, event, moved))
 			return;
 		requeue_exception(vcpu, info);
 		break;

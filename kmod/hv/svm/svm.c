@@ -244,7 +244,7 @@ static void svm_enter(struct hv_vcpu *vcpu)
 		svm_take_debug_registers(vcpu);
 	svm->vmcb->control.clean = SVM_CLEAN_ALL;
 	svm->vmcb->control.event_inj = 0;
-	svm_requeue(vcpu, event);
+	svm_requeue(vcpu, event, vcpu->rip != rip);
 	if (unlikely(svm->step.active))
 		svm_step_exited(vcpu);
 }

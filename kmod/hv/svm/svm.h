@@ -148,8 +148,8 @@ void svm_inject_by_event(struct hv_vcpu *vcpu);
 void svm_want_interrupt_window(struct hv_vcpu *vcpu, bool on);
 u32 svm_get_interrupt_shadow(struct hv_vcpu *vcpu);
 void svm_set_interrupt_shadow(struct hv_vcpu *vcpu, u32 shadow);
-/* After an exit: what was being delivered? @event: EVENTINJ at the entry */
-void svm_requeue(struct hv_vcpu *vcpu, u32 event);
+/* After an exit: what was being delivered? @event: EVENTINJ at entry. @moved: RIP has changed */
+void svm_requeue(struct hv_vcpu *vcpu, u32 event, bool moved);
 
 /* nmi.c */
 void svm_inject_nmi(struct hv_vcpu *vcpu);
