@@ -3,7 +3,8 @@
  * Guards the delivery of interrupts by the in-kernel irqchip: KVM_IRQ_LINE through the IOAPIC
  * (edge, level with EOI, masked) and through the 8259 pair, KVM_SIGNAL_MSI, self IPIs, the PIT's
  * channel 0, and KVM_GSI routing changes. Interrupts are counted by the guest, each once, however
- * busy the other CPUs of the host are; an exit in the shadow of STI does not end the shadow.
+ * busy the other CPUs of the host are; an exit in the shadow of STI does not end the shadow, and
+ * the end of an interrupt that came by another way is not taken for that of an IOAPIC pin.
  */
 #include <pthread.h>
 #include <string.h>
@@ -134,6 +135,55 @@ TEST_F(irq, ioapic_level)
 	before = tvm_sync(&self->cpu);
 	EXPECT_EQ(102, before);
 	EXPECT_EQ(before, tvm_sync(&self->cpu));
+}
+
+static void on_level(struct g_frame *frame)
+{
+	hits++;
+	g_sync(50);
+	g_apic_eoi();
+}
+
+/* On another CPU, where the vector comes by IPI. */
+static void guest_ipi(void)
+{
+	g_apic_enable();
+	g_apic_write(APIC_ICR, APIC_ICR_SELF | VECTOR);
+	g_irq_window();
+	g_sync(200);
+}
+
+static int remote_irr(struct tvm *vm)
+{
+	struct kvm_irqchip chip = { .chip_id = KVM_IRQCHIP_IOAPIC };
+
+	TVM_MUST(vm->fd, KVM_GET_IRQCHIP, &chip);
+	return chip.chip.ioapic.redirtbl[GSI].fields.remote_irr;
+}
+
+TEST_F(irq, ioapic_level_and_ipi)
+{
+	struct tvcpu second;
+
+	tvcpu_long_mode(&self->cpu, guest_level);
+	EXPECT_EQ(1, tvm_sync(&self->cpu));
+	g_handlers[VECTOR] = on_level;
+	ASSERT_EQ(0, line(&self->vm, GSI, 1));
+	EXPECT_EQ(50, tvm_sync(&self->cpu));
+	EXPECT_EQ(1, remote_irr(&self->vm));
+
+	g_handlers[VECTOR] = on_irq;
+	tvcpu_create(&second, &self->vm, 1);
+	TVM_MUST(second.fd, KVM_SET_MP_STATE, &(struct kvm_mp_state){ KVM_MP_STATE_RUNNABLE });
+	tvcpu_long_mode(&second, guest_ipi);
+	EXPECT_EQ(200, tvm_sync(&second));
+	EXPECT_EQ(2, hits);
+	EXPECT_EQ(1, remote_irr(&self->vm));
+
+	ASSERT_EQ(0, line(&self->vm, GSI, 0));
+	EXPECT_EQ(102, tvm_sync(&self->cpu));
+	EXPECT_EQ(0, remote_irr(&self->vm));
+	tvcpu_destroy(&second);
 }
 
 TEST_F(irq, ioapic_masked)

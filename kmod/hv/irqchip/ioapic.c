@@ -100,14 +100,18 @@ int hv_ioapic_set_irq(struct hv_ioapic *ioapic, unsigned int pin, int source, bo
 	return ret;
 }
 
-/* Which pins sent @vector; level-triggered ones may send again after this. Under lock. */
-static u32 end_of_interrupt(struct hv_ioapic *ioapic, u8 vector)
+/*
+ * Which pins sent @vector. Who ends an edge, an IPI perhaps, has not seen a level that another CPU
+ * handles under the same vector. Level-triggered ones may send again after this. Under lock.
+ */
+static u32 end_of_interrupt(struct hv_ioapic *ioapic, u8 vector, bool level)
 {
+	u64 sender = vector | (level ? HV_REDIR_LEVEL : 0);
 	unsigned int pin;
 	u32 pins = 0;
 
 	for (pin = 0; pin < KVM_IOAPIC_NUM_PINS; pin++) {
-		if ((ioapic->redir[pin] & HV_REDIR_VECTOR) != vector)
+		if ((ioapic->redir[pin] & (HV_REDIR_VECTOR | HV_REDIR_LEVEL)) != sender)
 			continue;
 		ioapic->redir[pin] &= ~HV_REDIR_REMOTE_IRR;
 		pins |= BIT(pin);
@@ -140,7 +144,7 @@ void hv_ioapic_eoi(struct hv_vm *vm, u8 vector, bool level)
 		return;
 	ioapic = &chip->ioapic;
 	spin_lock_irqsave(&ioapic->lock, flags);
-	pins = end_of_interrupt(ioapic, vector);
+	pins = end_of_interrupt(ioapic, vector, level);
 	spin_unlock_irqrestore(&ioapic->lock, flags);
 
 	for_each_set_bit(pin, &pins, KVM_IOAPIC_NUM_PINS)
