@@ -3,7 +3,8 @@
  * Guards kvmclock: the structure appears where the guest asks, its time is monotonic, runs at the
  * host's rate and near KVM_GET_CLOCK, a new setting reaches all vCPUs' pages before any vCPU runs,
  * wall clock is the host's, hostile addresses do no harm, and a vCPU that waits for another's page
- * hears signals. It is called stable only while the TSCs of all vCPUs agree.
+ * hears signals. It is called stable only while the TSCs of all vCPUs agree, and its rate is that
+ * at which the TSC runs, not the one which was asked for.
  */
 #include <linux/kvm_para.h>
 #include <linux/userfaultfd.h>
@@ -266,6 +267,31 @@ TEST_F(clock, stable_while_tscs_agree)
 	EXPECT_EQ(1, tvm_sync(&self->cpu));
 	EXPECT_TRUE(pages[0]->flags & 1);
 	tvcpu_destroy(&second);
+}
+
+/* A frequency near enough to the host's is taken without scaling: then the TSC is the host's. */
+TEST_F(clock, rate_of_the_tsc)
+{
+	struct time_info *page = (void *)(self->vm.ram + CLOCK_GPA);
+	const uint32_t wanted = KVM_CLOCK_HOST_TSC | KVM_CLOCK_TSC_STABLE;
+	struct kvm_clock_data clock;
+	uint64_t offset, ns;
+	long khz;
+
+	if (tvm_cap(&self->vm, KVM_CAP_TSC_CONTROL))
+		SKIP(return, "this machine scales the TSC");
+	khz = TVM_MUST(self->cpu.fd, KVM_GET_TSC_KHZ, 0);
+	TVM_MUST(self->cpu.fd, KVM_SET_TSC_KHZ, khz + khz / 5000);
+	EXPECT_EQ(1, tvm_sync(&self->cpu));
+	usleep(500000);
+	ASSERT_EQ(0, tvm_ioctl_p(self->vm.fd, KVM_GET_CLOCK, &clock));
+	if ((clock.flags & wanted) != wanted)
+		SKIP(return, "KVM_GET_CLOCK does not say when");
+	ASSERT_EQ(0, tsc_offset(&self->cpu, KVM_GET_DEVICE_ATTR, &offset));
+	ns = page->system_time + scale(clock.host_tsc + offset - page->tsc_timestamp,
+				       page->tsc_to_system_mul, page->tsc_shift);
+	/* 200 ppm of half a second would be 100 us */
+	EXPECT_LE(labs((int64_t)(ns - clock.clock)), 5000);
 }
 
 TEST_F(clock, wall)

@@ -111,7 +111,7 @@ static void page_fill(struct hv_vcpu *vcpu, struct pvclock_vcpu_time_info *info)
 		info->system_time = clock_at(clock, &now);
 	}
 	raw_spin_unlock_irqrestore(&clock->lock, flags);
-	mul_shift(vcpu->tsc.khz, &info->tsc_to_system_mul, &info->tsc_shift);
+	mul_shift(hv_tsc_rate(vcpu), &info->tsc_to_system_mul, &info->tsc_shift);
 	if (stable && clock->tscs_agree)
 		info->flags |= PVCLOCK_TSC_STABLE_BIT;
 }

@@ -192,6 +192,12 @@ static bool within_tolerance(u32 khz)
 	return khz >= tsc_khz - slack && khz <= tsc_khz + slack;
 }
 
+/* A frequency near the host's is taken where nothing scales, and what runs then is the host's. */
+u32 hv_tsc_rate(const struct hv_vcpu *vcpu)
+{
+	return vcpu->tsc.ratio ? vcpu->tsc.khz : tsc_khz;
+}
+
 static u64 ratio_for(u32 khz)
 {
 	if (khz == tsc_khz)

@@ -14,6 +14,7 @@ u64 hv_tsc_host(struct hv_vcpu *vcpu, u64 guest_tsc);		/* the inverse, U64_MAX i
 void hv_tsc_write(struct hv_vcpu *vcpu, u64 guest_tsc, bool host);	/* MSR_IA32_TSC */
 void hv_tsc_offset_write(struct hv_vcpu *vcpu, u64 offset);	/* KVM_VCPU_TSC_OFFSET */
 void hv_tsc_adjust_write(struct hv_vcpu *vcpu, u64 adjust, bool host);
+u32 hv_tsc_rate(const struct hv_vcpu *vcpu);			/* kHz, as it really runs */
 bool hv_tscs_agree(struct hv_vm *vm);				/* all vCPUs' show the same */
 int hv_tsc_khz_set(struct hv_vcpu *vcpu, u32 khz);		/* KVM_SET_TSC_KHZ: 0 or -EINVAL */
 
