@@ -2,12 +2,14 @@
 /*
  * Guards KVM_SET_GUEST_DEBUG: single step, hardware breakpoints and watchpoints, software
  * breakpoints, that none of it is visible to the guest, and that hostile values do no harm. Debug
- * registers that the guest was just given are those of KVM_SET_DEBUGREGS, never the machine's. An
- * INT3 that user space gives back arrives even if its delivery has to wait for memory.
+ * registers that the guest was just given are those of KVM_SET_DEBUGREGS, never the machine's, and
+ * its DR6 is not found in the machine's afterwards. An INT3 that user space gives back arrives even
+ * if its delivery has to wait for memory.
  * QEMU's AMD-V machine does not intercept #DB and #BP: stepping alone works there. Bochs takes
  * the trap of TF and of the monitor trap flag right after VM entry, before any instruction, so a
  * step never gets ahead on the VT-x machine, whoever the hypervisor is.
  */
+#include <sched.h>
 #include <signal.h>
 #include <sys/time.h>
 
@@ -228,6 +230,43 @@ TEST_F(dbg, registers_set_in_between)
 	}
 	setitimer(ITIMER_REAL, &(struct itimerval){ 0 }, NULL);
 	EXPECT_EQ(0, wrong);
+}
+
+#define DR6_BS		BIT64(14)
+
+/* Its breakpoint is armed, at an address that it never comes to. */
+static void guest_stepped(void)
+{
+	asm volatile("mov %0, %%dr0; mov %1, %%dr7; mov %2, %%dr6"
+		     : : "r"(TVM_HOLE_GPA), "r"(BIT64(10) | BIT64(0)), "r"(0xffff0ff0 | DR6_BS));
+	for (;;)
+		g_sync(1);
+}
+
+static volatile int trap_code;
+
+static void on_trap(int sig, siginfo_t *info, void *context)
+{
+	trap_code = info->si_code;
+}
+
+/* INT1 changes nothing in DR6: the kernel reads there what was there before. */
+TEST_F(dbg, dr6_stays_the_guests)
+{
+	struct sigaction action = { .sa_sigaction = on_trap, .sa_flags = SA_SIGINFO };
+	cpu_set_t one;
+
+	if (!tvm_host_is_intel())
+		SKIP(return, "this machine has no INT1, and brings DR6 back itself");
+	CPU_ZERO(&one);
+	CPU_SET(0, &one);
+	ASSERT_EQ(0, sched_setaffinity(0, sizeof(one), &one));
+	tvcpu_long_mode(&self->cpu, guest_stepped);
+	sigaction(SIGTRAP, &action, NULL);
+	EXPECT_EQ(1, tvm_sync(&self->cpu));
+	EXPECT_EQ(1, tvm_sync(&self->cpu));
+	asm volatile(".byte 0xf1" : : : "memory");
+	EXPECT_EQ(TRAP_BRKPT, trap_code);
 }
 
 TEST_HARNESS_MAIN

@@ -70,6 +70,9 @@ static void put_debug_registers(struct hv_vcpu *vcpu)
 		get_debugreg(dr6, 6);
 		if (!(debug->guest_debug & KVM_GUESTDBG_USE_HW_BP))
 			debug->dr6 = dr6;
+		/* The kernel expects no event there that its own tasks did not cause. */
+		if (dr6 != DR6_RESERVED)
+			set_debugreg(DR6_RESERVED, 6);
 		debug->loaded = false;
 	}
 	/* A VM exit clears DR7: the host's own breakpoints come back here. */

@@ -4,6 +4,7 @@
 #include <linux/mm.h>
 #include <linux/sched.h>
 #include <asm/asm.h>
+#include <asm/debugreg.h>
 #include <asm/mmu.h>
 #include <asm/msr.h>
 #include <asm/nospec-branch.h>
@@ -211,6 +212,24 @@ static noinline void after_rare_exit(u32 code)
 		this_cpu_write(svm_cpu.next_asid, svm_max_asid + 1);
 }
 
+/* VMRUN loads it whether the guest's debug registers are in use or not. */
+static void load_dr6(struct hv_vcpu *vcpu)
+{
+	u64 dr6 = vcpu->debug.want ? vcpu->debug.dr6 : DR6_RESERVED;
+
+	if (likely(svm_save(vcpu)->dr6 == dr6))
+		return;
+	svm_save(vcpu)->dr6 = dr6;
+	svm_mark_dirty(vcpu, SVM_CLEAN_DR);
+}
+
+/* #VMEXIT leaves the guest's in the CPU. If it was in use, it is read there before it goes. */
+static void drop_dr6(struct hv_vcpu *vcpu)
+{
+	if (unlikely(!vcpu->debug.loaded && svm_save(vcpu)->dr6 != DR6_RESERVED))
+		set_debugreg(DR6_RESERVED, 6);
+}
+
 static void svm_enter(struct hv_vcpu *vcpu)
 {
 	struct hv_svm *svm = to_svm(vcpu);
@@ -224,8 +243,7 @@ static void svm_enter(struct hv_vcpu *vcpu)
 		recheck_injection(svm);
 	if (unlikely(svm->nmi_wanted || svm->iret_begun))
 		svm_nmi_before_entry(vcpu);
-	if (vcpu->debug.want)
-		svm->vmcb->save.dr6 = vcpu->debug.dr6;
+	load_dr6(vcpu);
 	/* RDTSCP and RDPID read the host's register, which is its CPU number. */
 	if (hv_caps.has_rdtscp)
 		switch_msr(MSR_TSC_AUX, svm->host_tsc_aux, vcpu->msr.tsc_aux);
@@ -237,6 +255,7 @@ static void svm_enter(struct hv_vcpu *vcpu)
 	if (unlikely(code == SVM_EXIT_EXCP_BASE + HV_MC || code == (u32)SVM_EXIT_ERR))
 		after_rare_exit(code);
 	svm_fetch_regs(vcpu);
+	drop_dr6(vcpu);
 	/* It lasts until its instruction is done, but QEMU's VMRUN forgets it. */
 	if (unlikely(shadow && vcpu->rip == rip))
 		svm_set_interrupt_shadow(vcpu, KVM_X86_SHADOW_INT_STI);
