@@ -340,6 +340,18 @@ static void ignore_signal(int sig)
 {
 }
 
+/* One signal may come before KVM_RUN. The harness ends a test that does not return from here. */
+static long end_by_signals(pthread_t thread)
+{
+	void *ret;
+
+	do {
+		usleep(200000);
+		pthread_kill(thread, SIGUSR1);
+	} while (pthread_tryjoin_np(thread, &ret));
+	return (long)ret;
+}
+
 /* One vCPU waits for memory that does not come, to write a page of the clock, and one for it. */
 TEST(signal_while_a_page_is_waited_for)
 {
@@ -370,16 +382,66 @@ TEST(signal_while_a_page_is_waited_for)
 	ASSERT_EQ(0, pthread_create(&first, NULL, run, &cpus[1]));
 	ASSERT_EQ(sizeof(msg), read(uffd, &msg, sizeof(msg)));
 	ASSERT_EQ(0, pthread_create(&second, NULL, run, &cpus[2]));
-	usleep(50000);
-	pthread_kill(second, SIGUSR1);
-	/* the harness ends a test that does not return from here */
-	pthread_join(second, &ret);
-	EXPECT_EQ(-EINTR, (long)ret);
+	EXPECT_EQ(-EINTR, end_by_signals(second));
 	close(uffd);
 	pthread_join(first, &ret);
 	EXPECT_EQ(KVM_EXIT_IO, (long)ret);
 	EXPECT_EQ(1, tvm_sync(&cpus[2]));
 	for (i = 0; i < 3; i++)
+		tvcpu_destroy(&cpus[i]);
+	tvm_destroy(&vm);
+}
+
+static void guest_moves_its_page(void)
+{
+	g_sync(1);
+	g_wrmsr(MSR_KVM_SYSTEM_TIME_NEW, WALL_GPA | 1);
+	g_sync(2);
+}
+
+/* As above, but the second wants to say where its page is. It says so again after the signal. */
+TEST(signal_while_a_page_moves)
+{
+	struct sigaction action = { .sa_handler = ignore_signal };
+	void *page = tvm_mem(TVM_PAGE), *ret;
+	struct kvm_regs before, after;
+	struct uffd_msg msg;
+	struct tvcpu cpus[2];
+	pthread_t first, second;
+	struct tvm vm;
+	int i, uffd;
+
+	tvm_create(&vm, TVM_IRQCHIP);
+	ASSERT_EQ(0, tvm_slot(&vm, TVM_SLOT_TEST, 0, TVM_TEST_GPA, TVM_PAGE, page));
+	for (i = 0; i < 2; i++) {
+		tvcpu_create(&cpus[i], &vm, i);
+		TVM_MUST(cpus[i].fd, KVM_SET_MP_STATE,
+			 &(struct kvm_mp_state){ KVM_MP_STATE_RUNNABLE });
+		tvcpu_long_mode(&cpus[i], i ? guest_moves_its_page : guest_runs);
+		EXPECT_EQ(1, tvm_sync(&cpus[i]));
+	}
+	ASSERT_EQ(1, tvcpu_msr(&cpus[0], MSR_KVM_SYSTEM_TIME_NEW, TVM_TEST_GPA | 1));
+	uffd = tvm_uffd(page, TVM_PAGE, 0);
+	sigaction(SIGUSR1, &action, NULL);
+	ASSERT_EQ(0, pthread_create(&first, NULL, run, &cpus[0]));
+	ASSERT_EQ(sizeof(msg), read(uffd, &msg, sizeof(msg)));
+	/* completes the OUT, and enters no guest */
+	cpus[1].run->immediate_exit = 1;
+	EXPECT_EQ(-EINTR, tvm_run(&cpus[1]));
+	cpus[1].run->immediate_exit = 0;
+	tvcpu_get_regs(&cpus[1], &before);
+	ASSERT_EQ(0, pthread_create(&second, NULL, run, &cpus[1]));
+	EXPECT_EQ(-EINTR, end_by_signals(second));
+	EXPECT_EQ(0, tvcpu_get_msr(&cpus[1], MSR_KVM_SYSTEM_TIME_NEW));
+	tvcpu_get_regs(&cpus[1], &after);
+	EXPECT_EQ(MSR_KVM_SYSTEM_TIME_NEW, after.rcx);
+	EXPECT_GT(after.rip, before.rip);
+	close(uffd);
+	pthread_join(first, &ret);
+	EXPECT_EQ(KVM_EXIT_IO, (long)ret);
+	EXPECT_EQ(2, tvm_sync(&cpus[1]));
+	EXPECT_EQ(WALL_GPA | 1, tvcpu_get_msr(&cpus[1], MSR_KVM_SYSTEM_TIME_NEW));
+	for (i = 0; i < 2; i++)
 		tvcpu_destroy(&cpus[i]);
 	tvm_destroy(&vm);
 }

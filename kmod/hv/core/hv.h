@@ -54,11 +54,15 @@ enum hv_seg {
 	HV_TR = HV_NR_DATA_SEGS, HV_LDTR, HV_NR_SEGS,
 };
 
-/* How an MSR access ends; all but HV_MSR_OK are #GP, or an exit if user space asked for it. */
+/*
+ * How an MSR access ends; all but HV_MSR_OK and HV_MSR_AGAIN are #GP, or an exit if user space
+ * asked for it.
+ */
 enum hv_msr_result {
 	HV_MSR_OK,
 	HV_MSR_INVALID,		/* this vCPU does not have it, or not such a value */
 	HV_MSR_UNKNOWN,		/* no MSR we know of */
+	HV_MSR_AGAIN,		/* a signal came first, so KVM_RUN ends at the instruction */
 };
 
 enum hv_dtable { HV_GDTR, HV_IDTR };

@@ -197,6 +197,8 @@ int hv_handle_wrmsr(struct hv_vcpu *vcpu, unsigned int len)
 	if (filtered(vcpu, msr, KVM_MSR_FILTER_WRITE))
 		return refused(vcpu, KVM_MSR_EXIT_REASON_FILTER, true, value, len);
 	ret = write_msr(vcpu, msr, value, false);
+	if (unlikely(ret == HV_MSR_AGAIN))
+		return HV_RESUME;
 	if (unlikely(ret))
 		return refused(vcpu, reason_of(ret), true, value, len);
 	return hv_skip_insn(vcpu, len);

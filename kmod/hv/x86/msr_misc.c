@@ -315,7 +315,7 @@ static int paravirtual_write(struct hv_vcpu *vcpu, u32 msr, u64 value, bool host
 		return hv_clock_wall_write(vcpu, value);
 	case MSR_KVM_SYSTEM_TIME:
 	case MSR_KVM_SYSTEM_TIME_NEW:
-		return hv_clock_system_time_write(vcpu, value);
+		return hv_clock_system_time_write(vcpu, value, host);
 	case MSR_KVM_STEAL_TIME:
 		return hv_steal_write(vcpu, value);
 	case MSR_KVM_PV_EOI_EN:

@@ -195,12 +195,19 @@ void hv_clock_update(struct hv_vcpu *vcpu)
 	mutex_unlock(&vm->clock.pages_lock);
 }
 
-int hv_clock_system_time_write(struct hv_vcpu *vcpu, u64 value)
+/*
+ * Nobody writes to the old page once the guest may use it for something else. The lock's holder
+ * may wait for a page: a signal ends the guest's wait, as it ends that before an entry, and only
+ * a fatal one that of KVM_SET_MSRS, which user space does not expect to fail.
+ */
+int hv_clock_system_time_write(struct hv_vcpu *vcpu, u64 value, bool host)
 {
-	/* Nobody writes to the old page once the guest may use it for something else. */
-	mutex_lock(&vcpu->vm->clock.pages_lock);
+	struct mutex *lock = &vcpu->vm->clock.pages_lock;
+
+	if (host ? mutex_lock_killable(lock) : mutex_lock_interruptible(lock))
+		return HV_MSR_AGAIN;
 	vcpu->pv.system_time_msr = value;
-	mutex_unlock(&vcpu->vm->clock.pages_lock);
+	mutex_unlock(lock);
 	if (value & KVM_MSR_ENABLED)
 		hv_request(vcpu, HV_REQ_CLOCK_UPDATE);
 	return HV_MSR_OK;

@@ -22,7 +22,7 @@ void hv_clock_init(struct hv_vm *vm);
 /* HV_REQ_CLOCK_UPDATE; loaded, may sleep */
 void hv_clock_update(struct hv_vcpu *vcpu);
 /* MSRs: enum hv_msr_result */
-int hv_clock_system_time_write(struct hv_vcpu *vcpu, u64 value);
+int hv_clock_system_time_write(struct hv_vcpu *vcpu, u64 value, bool host);
 int hv_clock_wall_write(struct hv_vcpu *vcpu, u64 value);
 void hv_clock_get(struct hv_vm *vm, struct kvm_clock_data *data);
 int hv_clock_set(struct hv_vm *vm, const struct kvm_clock_data *data);
