@@ -5,6 +5,8 @@
  * negative errno.
  */
 #include <linux/nospec.h>
+#include <asm/cpu.h>
+#include <asm/cpufeature.h>
 #include <asm/tsc.h>
 
 #include "core/request.h"
@@ -58,6 +60,33 @@ static int unexpected_exit(struct hv_vmx *vmx)
 	return hv_internal_error(&vmx->vcpu, KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON);
 }
 
+/*
+ * Whether an access that is not aligned faults by the guest's own choice (SDM "Alignment Check
+ * Exception"). Else it locked two cache lines at once, and the host has that forbidden.
+ */
+static bool checks_alignment(struct hv_vcpu *vcpu)
+{
+	return (hv_cr0(vcpu) & X86_CR0_AM) && (hv_rflags(vcpu) & X86_EFLAGS_AC) &&
+	       hv_cpl(vcpu) == 3;
+}
+
+/* The kernel decides as it does about its own tasks: it slows this one down, or sends SIGBUS. */
+static int handle_ac(struct hv_vcpu *vcpu)
+{
+	u32 error = vmcs_read32(VM_EXIT_INTR_ERROR_CODE);
+
+	if (!boot_cpu_has(X86_FEATURE_SPLIT_LOCK_DETECT) || checks_alignment(vcpu)) {
+		hv_queue_exception_error(vcpu, HV_AC, error);
+		return HV_RESUME;
+	}
+	if (handle_guest_split_lock(hv_rip(vcpu)))
+		return HV_RESUME;
+	vcpu->run->exit_reason = KVM_EXIT_EXCEPTION;
+	vcpu->run->ex.exception = HV_AC;
+	vcpu->run->ex.error_code = error;
+	return HV_USERSPACE;
+}
+
 static int handle_exception(struct hv_vmx *vmx)
 {
 	struct hv_vcpu *vcpu = &vmx->vcpu;
@@ -75,8 +104,7 @@ static int handle_exception(struct hv_vmx *vmx)
 	case HV_UD:
 		return hv_handle_ud(vcpu);
 	case HV_AC:
-		hv_queue_exception_error(vcpu, HV_AC, vmcs_read32(VM_EXIT_INTR_ERROR_CODE));
-		return HV_RESUME;
+		return handle_ac(vcpu);
 	case HV_MC:
 		return HV_RESUME;
 	default:
@@ -231,7 +259,7 @@ static int report_bus_lock(struct kvm_run *run, int ret)
 	return HV_USERSPACE;
 }
 
-static int handle_bus_lock(struct hv_vmx *vmx)
+static int handle_bus_lock_exit(struct hv_vmx *vmx)
 {
 	return report_bus_lock(vmx->vcpu.run, HV_RESUME);
 }
@@ -294,7 +322,7 @@ static const exit_handler handlers[] = {
 	[EXIT_REASON_ENCLS]		   = handle_ud,
 	[EXIT_REASON_PML_FULL]		   = vmx_handle_pml_full,
 	[EXIT_REASON_VMFUNC]		   = handle_ud,
-	[EXIT_REASON_BUS_LOCK]		   = handle_bus_lock,
+	[EXIT_REASON_BUS_LOCK]		   = handle_bus_lock_exit,
 	[EXIT_REASON_NOTIFY]		   = handle_notify,
 };
 
