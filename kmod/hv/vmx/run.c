@@ -4,6 +4,7 @@
  * vmx_enter() is paid for by every guest.
  */
 #include <asm/msr.h>
+#include <asm/nospec-branch.h>
 #include <asm/special_insns.h>
 #include <asm/tsc.h>
 
@@ -118,6 +119,12 @@ static __always_inline void before_entry(struct hv_vmx *vmx)
 		vmx_l1d_before_entry(vmx);
 	if (static_branch_likely(&vmx_pebs))
 		stop_pebs(vmx);
+	/*
+	 * MMIO stale data, on CPUs that have no other reason to empty their buffers (enter.S). A
+	 * guest whose memory slot is a device's can read what is in them.
+	 */
+	if (static_branch_unlikely(&mmio_stale_data_clear))
+		x86_clear_cpu_buffers();
 }
 
 static __always_inline void after_exit(struct hv_vmx *vmx)
