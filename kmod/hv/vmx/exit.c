@@ -26,6 +26,13 @@
 /* In the exit reason (SDM "Basic VM-Exit Information"): the guest locked the bus before. */
 #define REASON_BUS_LOCK	BIT(26)
 
+/*
+ * Basic exit reasons of SEAMCALL and TDCALL (SDM appendix "VMX Basic Exit Reasons"), which
+ * asm/vmx.h does not have.
+ */
+#define REASON_SEAMCALL	76
+#define REASON_TDCALL	77
+
 /* Exit qualification of I/O instructions (SDM table of that name). */
 #define IO_SIZE		GENMASK(2, 0)	/* bytes - 1 */
 #define IO_IN		BIT(3)
@@ -324,6 +331,8 @@ static const exit_handler handlers[] = {
 	[EXIT_REASON_VMFUNC]		   = handle_ud,
 	[EXIT_REASON_BUS_LOCK]		   = handle_bus_lock_exit,
 	[EXIT_REASON_NOTIFY]		   = handle_notify,
+	[REASON_SEAMCALL]		   = handle_ud,
+	[REASON_TDCALL]			   = handle_ud,
 };
 
 /* Exits whose handling touches no data but this guest's: L1D flush not needed after them. */
