@@ -84,18 +84,25 @@ net_ours() {
 	figures stock | sed 's/.*/peer & vhost-net/'
 	figures ours | grep -v '\.rr ' | sed 's/^\([^ ]*\)\(.*\)/ours \1_user\2 user-space-tap/'
 	figures user | grep -v '\.rr ' | sed 's/^\([^ ]*\)\(.*\)/peer \1_user\2 user-space-tap/'
-	! stock_kvm_is_sound || figures ours | sed 's/^\([^ ]*\)\(.*\)/ours \1_kvm\2 qemu-kvm-vhost-net/'
+	if stock_kvm_is_sound; then
+		figures ours | sed 's/^\([^ ]*\)\(.*\)/ours \1_kvm\2 qemu-kvm-vhost-net/'
+		figures ours | grep -v '\.rr ' | sed 's/^\([^ ]*\)\(.*\)/ours \1_kvm_user\2 qemu-kvm-tap/'
+	fi
 	rmmod vellum_vhost vellum
 }
 
-# All of it stock: the card, the hypervisor and the VMM.
+# All of it stock: the hypervisor, the VMM, and its card, by vhost-net and by itself.
 net_peer() {
 	stock_kvm_is_sound || return 0
 	modprobe_all vhost_net
-	serve bench3 &
-	qemu_guest "$(card peer eth0)" -netdev tap,id=n,ifname=bench3,script=no,downscript=no,vhost=on \
-		-device virtio-net-pci,netdev=n
+	for i in 3 4; do
+		serve bench$i &
+	done
+	qemu_guest "$(card peer eth0) $(card user eth1)" \
+		-netdev tap,id=n,ifname=bench3,script=no,downscript=no,vhost=on -device virtio-net-pci,netdev=n \
+		-netdev tap,id=u,ifname=bench4,script=no,downscript=no,vhost=off -device virtio-net-pci,netdev=u
 	figures peer | sed 's/^\([^ ]*\)\(.*\)/peer \1_kvm\2 qemu-kvm-vhost-net/'
+	figures user | grep -v '\.rr ' | sed 's/^\([^ ]*\)\(.*\)/peer \1_kvm_user\2 qemu-kvm-tap/'
 }
 
 net() {
