@@ -155,7 +155,7 @@ static long get_features(struct vh_dev *dev, void __user *arg)
 static long set_features(struct vh_dev *dev, void __user *arg)
 {
 	u64 features, log = BIT_ULL(VHOST_F_LOG_ALL);
-	bool anew;
+	bool running = vh_dev_running(dev);
 	unsigned int i;
 
 	if (copy_from_user(&features, arg, sizeof(features)))
@@ -163,13 +163,11 @@ static long set_features(struct vh_dev *dev, void __user *arg)
 	if (features & ~dev->ops->features(dev))
 		return -EOPNOTSUPP;
 	/* Only logging comes and goes while the driver runs. */
-	if (((features ^ dev->features) & ~log) && vh_dev_running(dev))
+	if (((features ^ dev->features) & ~log) && running)
 		return -EBUSY;
 	if ((features & log) &&
 	    (!dev->log.set || !vh_log_covers(dev->log.base, dev->mem ? dev->mem->end : 0)))
 		return -EFAULT;
-	/* A running driver's own choices are not undone by who begins or ends to log. */
-	anew = !vh_dev_running(dev) || (features ^ dev->features) != log;
 	vh_dev_pause(dev);
 	dev->features = features;
 	for (i = 0; i < dev->nvqs; i++) {
@@ -177,7 +175,8 @@ static long set_features(struct vh_dev *dev, void __user *arg)
 		dev->vqs[i]->features = features;
 		vh_vq_unlock(dev->vqs[i]);
 	}
-	if (anew && dev->ops->features_set)
+	/* A running driver's own choices stay. */
+	if (!running && dev->ops->features_set)
 		dev->ops->features_set(dev);
 	vh_dev_resume(dev);
 	return 0;
