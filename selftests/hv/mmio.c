@@ -274,6 +274,32 @@ TEST_F(mmio, rep_movs)
 		EXPECT_EQ(0x200 + i, ram[0x40 + i]);
 }
 
+static void guest_endless_lods(void)
+{
+	uint64_t count = 1UL << 62, from = HOLE;
+
+	asm volatile("std; rep lodsb" : "+c"(count), "+S"(from) : : "rax", "memory");
+}
+
+/* A string that reads a device without end gives way between its reads. */
+TEST_F(mmio, endless_rep_lods_gives_way)
+{
+	struct tvcpu *cpu = &self->cpu;
+	unsigned int n = 0;
+	int ret;
+
+	tvcpu_long_mode(cpu, guest_endless_lods);
+	tvm_expect_mmio(cpu, HOLE, 1, 0);
+	cpu->run->immediate_exit = 1;
+	do
+		ret = ioctl(cpu->fd, KVM_RUN);
+	while (!ret && ++n < 2000);
+	ASSERT_EQ(-1, ret);
+	EXPECT_EQ(EINTR, errno);
+	cpu->run->immediate_exit = 0;
+	tvm_expect_mmio(cpu, HOLE - n - 1, 1, 0);
+}
+
 static void guest_rep_stos(void)
 {
 	uint64_t count = 3, to = HOLE;

@@ -300,7 +300,8 @@ struct emul_insn {
  * @exception:	valid after EMUL_FAULT
  * @rep_more:	EMUL_OK, but a repeated instruction has iterations left; @rip still points at it
  * @cr0_changed: the caller has to load @cr0
- * @stop:	set by an op: end a repeated instruction after this iteration
+ * @stop:	set by an op or the caller, cleared by the caller: end a repeated instruction
+ *		after this iteration
  *
  * Fields below @stop are private. After EMUL_USER @insn is as emul_decode() left it, so executing
  * again needs no second decode.

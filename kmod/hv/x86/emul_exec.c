@@ -48,7 +48,6 @@ int emul_exec(struct emul_ctxt *c)
 
 	c->rep_more = false;
 	c->cr0_changed = false;
-	c->stop = false;
 	if (!op || !op->exec)
 		return EMUL_UNHANDLED;
 	if (c->insn.flags & OPF_PRIV && c->cpl)

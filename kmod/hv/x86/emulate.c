@@ -92,6 +92,7 @@ static void load_context(struct hv_vcpu *vcpu)
 	load_segments(vcpu);
 	c->mode = mode_of(vcpu);
 	c->nbytes = hv_ops->insn_bytes ? hv_ops->insn_bytes(vcpu, c->bytes) : 0;
+	c->stop = false;
 	e->nr = 0;
 	e->pos = 0;
 	e->pending = NULL;
@@ -233,7 +234,10 @@ static int conclude(struct hv_vcpu *vcpu, int rc)
 	return rc == EMUL_RETRY ? HV_RESUME : unhandled(vcpu);
 }
 
-/* Take what user space brought for the pending read. */
+/*
+ * Take what user space brought for the pending read. KVM_RUN that completes an exit has not looked
+ * for signals and requests, and a string has as many reads as the guest likes: one, then the loop.
+ */
 static void take_answer(struct hv_vcpu *vcpu)
 {
 	struct hv_emul *e = vcpu->emul;
@@ -247,6 +251,7 @@ static void take_answer(struct hv_vcpu *vcpu)
 	else
 		memcpy(a->data + a->done, vcpu->run->mmio.data, e->pending_len);
 	a->done += e->pending_len;
+	e->c.stop = true;
 }
 
 /*
