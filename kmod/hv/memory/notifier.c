@@ -101,7 +101,7 @@ static bool tdp_young(struct hv_tdp *tdp, unsigned int as, u64 gfn, u64 end, boo
 			entry = tdp_entry(tdp_table(old), gfn, level);
 			old = READ_ONCE(*entry);
 		}
-		if (tdp_present(old) && old & hv_tdp_bits.accessed) {
+		if (tdp_present(old) && (!hv_tdp_bits.accessed || old & hv_tdp_bits.accessed)) {
 			young = true;
 			/* losing the race to a fault leaves the page young, as it is */
 			if (clear)
