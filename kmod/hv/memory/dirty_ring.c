@@ -15,6 +15,7 @@
  */
 #include <linux/mm.h>
 #include <linux/nospec.h>
+#include <linux/sched/signal.h>
 #include <linux/vmalloc.h>
 
 #include "core/request.h"
@@ -27,6 +28,9 @@
 #define RING_RESERVE_CPU 512
 /* With fewer entries than this the CPU's log would leave no room for a guest to run. */
 #define RING_MIN_CPU	(4 * RING_RESERVE_CPU)
+
+/* Write protection looks through a batch's bitmap with preemption off. */
+#define BATCH_PAGES	32768
 
 /* struct ring_batch - harvested pages of one slot that are near each other */
 struct ring_batch {
@@ -98,7 +102,7 @@ static void batch_flush(struct hv_vm *vm, struct ring_batch *b)
 /* The scratch half of the bitmap is all zero between two batches. */
 static void batch_add(struct hv_vm *vm, struct ring_batch *b, struct hv_memslot *slot, u64 page)
 {
-	if (b->slot != slot || page < b->first) {
+	if (b->slot != slot || page < b->first || page - b->first >= BATCH_PAGES) {
 		batch_flush(vm, b);
 		b->slot = slot;
 		b->first = round_down(page, BITS_PER_LONG);
@@ -124,7 +128,7 @@ static long ring_harvest(struct hv_vm *vm, struct hv_dirty_ring *ring, struct ri
 {
 	long n = 0;
 
-	while (ring->tail != READ_ONCE(ring->head)) {
+	while (ring->tail != READ_ONCE(ring->head) && !fatal_signal_pending(current)) {
 		struct kvm_dirty_gfn *entry = &ring->gfns[ring->tail &
 							  (vm->dirty_ring_entries - 1)];
 
