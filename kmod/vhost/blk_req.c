@@ -307,7 +307,7 @@ int blk_take(struct blk_vq *bq)
 	}
 	blk_finish_plug(&plug);
 	WRITE_ONCE(bq->taker, NULL);
-	return ret > 0 && (n == VH_BATCH || bq->nown == OWN_MAX);
+	return ret > 0 && (n == VH_BATCH || bq->nown >= OWN_MAX);
 }
 
 static u8 status_of(const struct blk_req *req)
