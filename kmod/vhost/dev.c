@@ -84,8 +84,12 @@ void vh_dev_pause(struct vh_dev *dev)
 		dev->vqs[i]->paused = true;
 		vh_vq_unlock(dev->vqs[i]);
 	}
-	for (i = 0; dev->ops->quiesce && i < dev->nvqs; i++)
+	for (i = 0; dev->ops->quiesce && i < dev->nvqs; i++) {
 		dev->ops->quiesce(dev->vqs[i]);
+		/* Who brought the last request home may still be telling the driver and the log. */
+		vh_vq_lock(dev->vqs[i]);
+		vh_vq_unlock(dev->vqs[i]);
+	}
 }
 
 void vh_dev_resume(struct vh_dev *dev)
